@@ -1,0 +1,48 @@
+"""The SMS reminder portal: every due appointment is accounted for."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from portal import clock, config
+from portal.config import Settings
+
+__version__ = "0.1.0"
+
+_HERE = Path(__file__).parent
+
+
+def _folder(name: str) -> str:
+    """`templates/` and `static/`: inside an installed wheel, beside the package in a checkout."""
+    inside = _HERE / name
+    return str(inside if inside.is_dir() else _HERE.parent / name)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application: settings, database and pages. Raises ConfigError."""
+    from portal.store.database import db, make_owner_only
+
+    settings = settings or config.load_settings()
+    config.make_data_dir(settings)
+    if settings.test_clock and not clock.is_shifted():
+        clock.start_at(settings.test_clock)
+
+    app = Flask("portal", template_folder=_folder("templates"), static_folder=_folder("static"))
+    app.config.update(
+        SECRET_KEY=config.secret_key(settings),
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={} if settings.is_sqlite else {"pool_pre_ping": True},
+        MAX_CONTENT_LENGTH=1024 * 1024,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.extensions["portal.settings"] = settings
+    if settings.is_sqlite:
+        make_owner_only(settings.database_url.removeprefix("sqlite:///"))
+    db.init_app(app)
+    Migrate(app, db, directory=str(_HERE / "migrations"), render_as_batch=True, compare_type=True)
+
+    import portal.store  # noqa: F401  every table is known to migrations
+
+    return app

@@ -1,0 +1,172 @@
+"""Claim queued messages for sending, asking once more whether they may go."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.remind import fingerprint
+from portal.actions.stop import Stop, give_back, stop_messages
+from portal.core.reasons import Reason
+from portal.core.reminders import Decision, decide
+from portal.core.states import Status
+from portal.sms.answers import Refused
+from portal.sms.gateway import Outgoing
+from portal.store.credits import EntryKind
+from portal.store.facts import MessageState, Reminder
+from portal.store.practices import Practice
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One message in our hands, to be sent once. `claim` fences its answer; `client_ref` names it there."""
+
+    message_id: int
+    claim: str
+    prepared: Any  # the SDK's message
+    ttl_seconds: float
+    attempts: int
+    charged: int
+    refused: str  # what to remember if the provider refuses it
+
+
+class Preparer(Protocol):
+    def prepare(self, outgoing: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message that may go, and what of its row has to change for it."""
+
+    attempt: Attempt
+    decision: Decision
+    was: MessageState
+
+
+def claim(
+    session: Session,
+    practice: Practice,
+    message_ids: Sequence[int],
+    preparer: Preparer,
+    now: datetime,
+    *,
+    is_probe: bool = False,
+) -> list[Attempt] | None:
+    """Claim those that are queued, due and may go; stop those that may not. The practice is locked.
+
+    None where the provider refuses our account, so that nothing is to be claimed.
+    """
+    if not message_ids:
+        return []
+    if store.host.find_state(session, store.host.ACCOUNT_REFUSED) and not is_probe:
+        return None
+    reminders = store.facts.list_of_messages(session, practice, message_ids)
+    token = secrets.token_hex(6)
+    stops = [
+        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
+        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys())
+    ]
+    ready: list[_Ready] = []
+    for reminder in reminders.values():
+        message = reminder.message
+        assert message is not None
+        if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
+            continue
+        answer = _ask_again(reminder, message, practice, token, preparer, now)
+        if isinstance(answer, Stop):
+            stops.append(answer)
+        else:
+            ready.append(answer)
+    stop_messages(session, practice.id, stops, now)
+    _take(session, practice, ready, token, now)
+    return [one.attempt for one in ready]
+
+
+def _ask_again(
+    reminder: Reminder,
+    message: MessageState,
+    practice: Practice,
+    token: str,
+    preparer: Preparer,
+    now: datetime,
+) -> Stop | _Ready:
+    """All reasons but `no-credits`, from the rows as they are now; number and text are as they are now too."""
+
+    def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
+        return Stop(message.id, status, reasons, message.charged, code, refused or message.refused)
+
+    if reminder.cancelled_at is not None and reminder.cancelled_at <= now:
+        return stop(Status.CANCELLED, Reason.WITHDRAWN)
+    if message.deadline_at is not None and message.deadline_at <= now:
+        return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
+    # What was taken for it is its own, however low the balance is; a text that grew needs more.
+    decision = decide(reminder.facts, max(message.charged, practice.credits + message.charged))
+    if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
+        return stop(decision.status, *decision.reasons)
+    reference = f"{message.id}.{token}"
+    outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference)
+    prepared = preparer.prepare(outgoing)
+    same_again = fingerprint(decision, practice.sender)
+    if isinstance(prepared, Refused):
+        return stop(Status.FAILED, Reason.PROVIDER_REFUSED, code=prepared.code, refused=same_again)
+    ttl = (message.deadline_at - now).total_seconds() if message.deadline_at else 0.0
+    attempt = Attempt(
+        message.id,
+        token,
+        prepared,
+        ttl,
+        message.attempts + 1,
+        decision.parts,
+        same_again,
+    )
+    return _Ready(attempt, decision, message)
+
+
+def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: str, now: datetime) -> None:
+    store.messages.mark_sending(session, [one.attempt.message_id for one in ready], token, now)
+    changed = [one for one in ready if _differs(one)]
+    store.messages.update_messages(
+        session,
+        [
+            {
+                "id": one.attempt.message_id,
+                "practice_id": practice.id,
+                "sender": practice.sender,
+                "to_number": one.decision.to,
+                "body": one.decision.text,
+                "segments": one.decision.parts,
+                "charged": one.attempt.charged,
+            }
+            for one in changed
+        ],
+    )
+    store.credits.record_entries(
+        session,
+        [
+            {
+                "practice_id": practice.id,
+                "at": now,
+                "kind": EntryKind.MESSAGE,
+                "amount": one.was.charged - one.attempt.charged,
+                "message_id": one.attempt.message_id,
+                "reference": "",
+            }
+            for one in changed
+            if one.attempt.charged > one.was.charged
+        ],
+    )
+    shorter = {
+        one.attempt.message_id: one.was.charged - one.attempt.charged
+        for one in changed
+        if one.attempt.charged < one.was.charged
+    }
+    give_back(session, practice.id, shorter, now)
+
+
+def _differs(one: _Ready) -> bool:
+    was, decision = one.was, one.decision
+    return (was.to, was.body, was.charged) != (decision.to, decision.text, one.attempt.charged)

@@ -1,0 +1,101 @@
+"""Record what the provider answered to each attempt."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.account import account_is_well, account_refused
+from portal.actions.claim import Attempt
+from portal.actions.stop import give_back
+from portal.core.reasons import Reason
+from portal.core.states import Status
+from portal.sms.answers import Accepted, AccountRefused, InDoubt, NotReached, Outcome, Refused, Throttled
+from portal.store.practices import Practice
+
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=10)
+
+
+def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt, Outcome]], now: datetime) -> None:
+    """The practice is locked. An answer whose message is no longer in this attempt's hands changes nothing."""
+    if not answers:
+        return
+    held = store.messages.list_claimed(session, [(attempt.message_id, attempt.claim) for attempt, _ in answers])
+    rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    events: list[dict[str, Any]] = []
+    refunds: dict[int, int] = {}
+    for attempt, outcome in answers:
+        if attempt.message_id not in held:
+            continue
+        event, detail, columns = _change(attempt, outcome, now)
+        own = {"id": attempt.message_id, "practice_id": practice.id}
+        rows.setdefault(tuple(columns), []).append(own | columns)
+        events.append(
+            {"practice_id": practice.id, "message_id": attempt.message_id, "at": now}
+            | {"event": event, "detail": detail}
+        )
+        if columns["status"] is Status.FAILED:
+            refunds[attempt.message_id] = attempt.charged
+    for alike in rows.values():
+        store.messages.update_messages(session, alike)
+    store.messages.record_events(session, events)
+    give_back(session, practice.id, refunds, now)
+    _judge_the_account(session, [outcome for _, outcome in answers], now)
+
+
+def _change(attempt: Attempt, outcome: Outcome, now: datetime) -> tuple[str, str, dict[str, Any]]:
+    """The event, its detail, and the columns to set."""
+    match outcome:
+        case Accepted(provider_id):
+            return (
+                "sent",
+                "",
+                {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None},
+            )
+        case NotReached(code):
+            pause = min(FIRST_PAUSE * 2 ** min(attempt.attempts - 1, 20), LONGEST_PAUSE)
+            return "not-reached", code, _queued_again(now + pause)
+        case Throttled(retry_after):
+            return "throttled", "", _queued_again(now + timedelta(seconds=retry_after))
+        case AccountRefused(code):
+            columns = _queued_again(now) | {"reasons": (Reason.PROVIDER_ACCOUNT,), "provider_code": code}
+            return Reason.PROVIDER_ACCOUNT.value, code, columns
+        case Refused(code, title):
+            return (
+                "failed",
+                ";".join((Reason.PROVIDER_REFUSED.value, code, title)),
+                {
+                    "status": Status.FAILED,
+                    "reasons": (Reason.PROVIDER_REFUSED,),
+                    "provider_code": code,
+                    "refused": attempt.refused,
+                    "charged": 0,
+                    "next_at": None,
+                },
+            )
+        case InDoubt(code):
+            return "unknown", code, {"status": Status.UNKNOWN, "provider_code": code, "next_at": None}
+
+
+def _queued_again(next_at: datetime) -> dict[str, Any]:
+    # In no job any more: the sweep enqueues it when it is due.
+    return {
+        "status": Status.QUEUED,
+        "next_at": next_at,
+        "enqueued_at": None,
+        "claim": None,
+        "claimed_at": None,
+    }
+
+
+def _judge_the_account(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Any answer about a message means that the account is well again."""
+    for outcome in outcomes:
+        if isinstance(outcome, AccountRefused):
+            account_refused(session, outcome.code, now)
+            return
+    if any(isinstance(outcome, Accepted | Refused) for outcome in outcomes):
+        account_is_well(session, now)

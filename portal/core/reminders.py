@@ -1,0 +1,118 @@
+"""May this message go, and if not, every reason. The one policy: the pass records it, the worker asks it
+again just before sending, the preview shows it and the diagnosis explains it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from portal.core.numbers import PhoneNumber, PhoneType, number_to_text
+from portal.core.reasons import Reason
+from portal.core.states import Status
+from portal.core.text import Details, Template, count_parts, values
+
+
+class Sending(StrEnum):
+    """The practice's main switch."""
+
+    ON = "on"
+    PAUSED = "paused"
+    REHEARSAL = "rehearsal"
+
+
+class Preference(StrEnum):
+    """How a patient wants to be reminded."""
+
+    NONE = "None"
+    SMS = "SMS"
+    EMAIL = "Email"
+    SMS_AND_EMAIL = "SMS & Email"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the decision depends on, as it is now."""
+
+    sending: Sending
+    business_reminders_on: bool
+    template: Template | None  # None: the type has none, or a draft that cannot be used
+    numbers: Sequence[PhoneNumber]  # in the order entered
+    countries: frozenset[str]  # that the practice sends to
+    preference: Preference | None  # the patient's own; None: blank
+    default_preference: Preference
+    patient_opted_out: bool  # recorded for the patient, whatever the number
+    opted_out_numbers: frozenset[str]  # E.164
+    archived: bool
+    details: Details
+
+    @property
+    def effective_preference(self) -> Preference:
+        return self.preference or self.default_preference
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`to`, `text` and `parts` are None where a reason above `no-credits` holds."""
+
+    reasons: tuple[Reason, ...]
+    to: str | None = None
+    text: str | None = None
+    parts: int | None = None
+
+    @property
+    def status(self) -> Status:
+        if not self.reasons:
+            return Status.QUEUED
+        # A message that only lacked credits was tried; the other reasons are decisions.
+        return Status.FAILED if self.reasons == (Reason.NO_CREDITS,) else Status.NOT_SENT
+
+
+def _number(facts: Facts) -> str | None:
+    return number_to_text(facts.numbers, facts.countries)
+
+
+def _has_mobile(facts: Facts) -> bool:
+    return any(number.type is PhoneType.MOBILE for number in facts.numbers)
+
+
+def _opted_out(facts: Facts) -> bool:
+    return facts.patient_opted_out or (
+        bool(facts.opted_out_numbers) and _number(facts) in facts.opted_out_numbers
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    reason: Reason
+    holds: Callable[[Facts], bool]
+    asked_of_staff: bool  # of texts that staff write themselves, too
+
+
+POLICY: tuple[Rule, ...] = (
+    Rule(Reason.SENDING_OFF, lambda f: f.sending is not Sending.ON, True),
+    Rule(Reason.BUSINESS_REMINDERS_OFF, lambda f: not f.business_reminders_on, False),
+    Rule(Reason.NO_TEMPLATE, lambda f: f.template is None, False),
+    Rule(Reason.NO_MOBILE_NUMBER, lambda f: not _has_mobile(f), True),
+    Rule(Reason.INVALID_MOBILE_NUMBER, lambda f: _has_mobile(f) and _number(f) is None, True),
+    Rule(Reason.PREFERS_EMAIL, lambda f: f.effective_preference is Preference.EMAIL, False),
+    Rule(Reason.PREFERS_NONE, lambda f: f.effective_preference is Preference.NONE, False),
+    Rule(Reason.OPTED_OUT, _opted_out, True),
+    Rule(Reason.PATIENT_ARCHIVED, lambda f: f.archived, True),
+)
+
+
+def decide(facts: Facts, credits: int) -> Decision:
+    """The decision on a reminder that may spend `credits`: all reasons that hold, in order; `no-credits` only
+    where nothing else does."""
+    reasons = tuple([rule.reason for rule in POLICY if rule.holds(facts)])
+    if reasons:
+        return Decision(reasons)
+    assert facts.template is not None  # or `no-template` would hold
+    text = facts.template.fill(values(facts.details))
+    parts = count_parts(text)
+    short = (Reason.NO_CREDITS,) if credits < parts else ()
+    return Decision(short, _number(facts), text, parts)
+
+
+def cost(facts: Facts) -> int | None:
+    """The credits that this message would need, whatever else stops it; None where it has no text to count."""
+    return None if facts.template is None else count_parts(facts.template.fill(values(facts.details)))

@@ -1,0 +1,62 @@
+"""What cron calls: find what is due, enqueue it, run the sweeps. How often it is called does not matter."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from portal.actions.due import find_due, watch_new_businesses
+from portal.actions.missed import record_missed_days
+from portal.actions.sweep import sweep, take_due
+from portal.actions.zone_rules import follow_zone_rules
+from portal.config import Settings
+from portal.queue import Queue
+
+LONGEST_SHIFT = timedelta(hours=1)
+# With so many jobs waiting the rows are most likely in one of them: enqueuing them again would only add more.
+LONG_QUEUE = 200
+
+
+class Refused(Exception):
+    """The call cannot be taken; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    practices: int  # for which a pass was due
+    requeued: int  # messages that Redis may have lost, or whose pause is over
+    swept: int  # messages and days that time alone settled
+    seconds: float
+
+
+def enqueue(settings: Settings, queue: Queue, now: datetime, at: datetime | None = None) -> Enqueued:
+    """One run of the script at the instant `now`; `at` stands for it in passes and due days only.
+
+    Raises Refused where `at` is more than an hour off and the provider is the real one.
+    """
+    if (
+        at is not None
+        and abs(at - now) > LONGEST_SHIFT
+        and not settings.is_provider_on_loopback
+        and settings.can_send
+    ):
+        raise Refused("--at is more than an hour off, and the provider is the real one: patients would get texts.")
+    started = time.perf_counter()
+    instant = at or now
+    follow_zone_rules(now)
+    watch_new_businesses(instant)
+    due = find_due(instant)
+    queue.enqueue_passes((practice_id, instant) for practice_id in due)
+    missed = record_missed_days(instant, now)
+    swept, requeued = run_sweeps(settings, queue, now)
+    return Enqueued(len(due), requeued, swept + missed, round(time.perf_counter() - started, 3))
+
+
+def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> tuple[int, int]:
+    """(messages that time alone settled, messages enqueued again)."""
+    swept = sweep(now)
+    requeued = 0
+    if settings.can_send and queue.length() < LONG_QUEUE:
+        for practice_id, ids, is_probe in take_due(now):
+            queue.enqueue_sends(practice_id, ids, is_probe=is_probe)
+            requeued += len(ids)
+    return swept, requeued

@@ -1,0 +1,227 @@
+"""The queue: what Redis holds for the workers, and the only place that enqueues.
+
+A job is a trigger, not a record: it names a function and ids, and may be lost or run twice. The rows in
+the database say what is to be done, and the sweep enqueues again what Redis lost.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from traceback import walk_tb
+from typing import Any, TypeVar
+
+import redis
+import rq.job
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from rq.queue import EnqueueData
+from rq.serializers import JSONSerializer
+from rq.utils import now as rq_now
+from rq.utils import utcparse
+from rq.worker_registration import get_keys
+
+from portal.config import Settings
+from portal.embedded import RedisUnavailable, ensure_redis
+
+# One queue only: RQ loses a job that is taken off the first of several when its worker is killed then.
+NAME = "portal"
+RUN = "portal.jobs.run_pass"
+SEND = "portal.jobs.send"
+
+CHUNK = 100  # messages a job
+BATCH = 100  # jobs a round trip
+
+RESULT_TTL = 60
+FAILURE_TTL = 86_400
+# Only a stop for a job that hangs: a killed worker is noticed by its heartbeat. It must outlast the longest
+# honest chunk: 100 messages while ten chunks share one request every three seconds take 3,000 s.
+JOB_TIMEOUT = 3_600
+
+# The zones' hours begin at quarters of an hour, so within one the same businesses are due.
+QUARTER_SECONDS = 900
+
+# A worker says that it lives every 15 seconds while it waits, every 10 while it works.
+HEARTBEAT_LIMIT = timedelta(seconds=60)
+
+Item = TypeVar("Item")
+
+
+class JobFailed(Exception):
+    """What Redis and the logs keep of a job's exception: its type and place, never its text."""
+
+
+class Job(rq.job.Job):
+    """Keeps patients' data out of Redis: stores neither an exception's text nor what a job returns."""
+
+    def perform(self) -> None:
+        try:
+            if self.func_name == RUN:
+                self.connection.delete(_waiting_key(*self.args))
+            super().perform()
+        except Exception as error:
+            raise JobFailed(describe(error)) from None
+
+
+@dataclass(frozen=True)
+class WorkerSeen:
+    name: str
+    host: str
+    pid: int
+    state: str  # RQ's word: started, idle, busy, suspended
+    last_heartbeat: datetime
+    is_alive: bool
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What is left when the queue is empty, for `worker.py --burst`.
+
+    `enqueued`: how many messages were put on the queue just now.
+    `next_in`: seconds until the first retry that is due within the time asked for, None where none is.
+    `sentences`: what stays behind, in words.
+    """
+
+    enqueued: int
+    next_in: float | None
+    sentences: Sequence[str]
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client for Redis; starts the embedded one where no address is set.
+
+    It outlives a Redis that is gone for about four seconds. Says nothing about whether a Redis with an
+    address answers. Raises RedisUnavailable where the embedded one cannot be started.
+    """
+    return redis.Redis.from_url(
+        ensure_redis(settings),
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 6),
+    )
+
+
+class Queue:
+    """Every method raises RedisUnavailable where Redis does not answer."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self.connection = connection
+        self._queue = rq.Queue(NAME, connection=connection, serializer=JSONSerializer, job_class=Job)
+
+    def enqueue_pass(self, practice_id: str, at: datetime) -> bool:
+        """Enqueue one pass. False where the same one waits already."""
+        return self.enqueue_passes([(practice_id, at)]) == 1
+
+    def enqueue_passes(self, passes: Iterable[tuple[str, datetime]]) -> int:
+        """Enqueue a pass for each practice and instant; returns how many.
+
+        A pass whose like (same practice, same quarter of an hour) still waits is left out: without workers,
+        a cron that calls every minute would fill Redis. This only saves work; doing a pass twice is harmless.
+        """
+        enqueued = 0
+        wanted = [(practice_id, at.astimezone(UTC).isoformat()) for practice_id, at in passes]
+        for batch in _batches(wanted, BATCH):
+            with _redis_errors(), self.connection.pipeline() as pipeline:
+                for one in batch:
+                    pipeline.exists(_waiting_key(*one))
+                fresh = [one for one, waits in zip(batch, pipeline.execute(), strict=True) if not waits]
+                for one in fresh:
+                    pipeline.set(_waiting_key(*one), 1, ex=QUARTER_SECONDS)
+                jobs = [_job(RUN, one, f"pass of practice {one[0]} at {one[1]}") for one in fresh]
+                self._queue.enqueue_many(jobs, pipeline=pipeline)
+                pipeline.execute()
+            enqueued += len(fresh)
+        return enqueued
+
+    def enqueue_sends(self, practice_id: str, message_ids: Sequence[int], *, is_probe: bool = False) -> int:
+        """Enqueue messages for sending, in chunks; returns the number of jobs."""
+        chunks = [list(ids) for ids in _batches(message_ids, CHUNK)]
+        for batch in _batches(chunks, BATCH):
+            jobs = [
+                _job(
+                    SEND,
+                    (practice_id, ids, is_probe),
+                    f"send {len(ids)} of practice {practice_id}: {ids[0]} to {ids[-1]}",
+                )
+                for ids in batch
+            ]
+            with _redis_errors():
+                self._queue.enqueue_many(jobs)
+        return len(chunks)
+
+    def length(self) -> int:
+        with _redis_errors():
+            return self._queue.count
+
+    def oldest_age(self) -> timedelta | None:
+        """How long the job at the front has waited, None where none does. By the machine's clock, as RQ."""
+        with _redis_errors():
+            for job in self._queue.get_jobs(0, 1):
+                return rq_now() - (job.enqueued_at or job.created_at)
+        return None
+
+    def workers(self) -> list[WorkerSeen]:
+        """The workers of all hosts that signed on and not off, by name.
+
+        Not by rq.Worker.all(), which would set this connection's timeout to seven minutes.
+        """
+        with _redis_errors():
+            keys = sorted(get_keys(queue=self._queue))
+            with self.connection.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hmget(key, "hostname", "pid", "state", "last_heartbeat")
+                rows = pipeline.execute()
+        return [
+            _seen(key, [value.decode() for value in row]) for key, row in zip(keys, rows, strict=True) if all(row)
+        ]
+
+
+def describe(error: BaseException) -> str:
+    """The types and places of an exception and its causes, without their texts, which may hold anything."""
+    parts: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        places = [
+            f"{frame.f_globals.get('__name__')}:{line} {frame.f_code.co_name}"
+            for frame, line in walk_tb(link.__traceback__)
+        ]
+        parts.append(f"{type(link).__module__}.{type(link).__qualname__} in " + " > ".join(places))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "; from ".join(parts)
+
+
+@contextmanager
+def _redis_errors() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise RedisUnavailable(f"Redis: {error}") from None
+
+
+def _job(function: str, arguments: tuple[Any, ...], description: str) -> EnqueueData:
+    """No Retry: a send that failed midway must not be repeated blindly; its rows know where it stands."""
+    return rq.Queue.prepare_data(
+        function,
+        arguments,
+        timeout=JOB_TIMEOUT,
+        result_ttl=RESULT_TTL,
+        failure_ttl=FAILURE_TTL,
+        description=description,
+    )
+
+
+def _waiting_key(practice_id: str, at: str) -> str:
+    quarter = int(datetime.fromisoformat(at).timestamp()) // QUARTER_SECONDS
+    return f"portal:pass_waits:{quarter}:{practice_id}"
+
+
+def _seen(key: str, row: list[str]) -> WorkerSeen:
+    host, pid, state, heartbeat = row
+    last = utcparse(heartbeat)
+    name = key.rsplit(":", 1)[-1]
+    return WorkerSeen(name, host, int(pid), state, last, is_alive=rq_now() - last < HEARTBEAT_LIMIT)
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,61 @@
+"""The plan: what the simulated provider answers to which messages, where it is not to take them."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from portal.sms.simulator.checks import Answer, Fault, problem
+
+
+class PlanError(ValueError):
+    """A plan that cannot be followed; the text says what is wrong with it."""
+
+
+@dataclass
+class Rule:
+    """What to answer to the messages that it matches. The first rule that matches is followed."""
+
+    to: str | None = None  # with or without its +; None: any
+    times: int | None = None  # how often; None: always
+    status: int = 202
+    code: str | None = None  # the error code
+    title: str | None = None
+    retry_after: float | None = None  # seconds
+    fault: Fault | None = None
+    seconds: float = 60.0  # how long a hang lasts
+    taken: bool = False  # the message is taken, whatever the answer says
+
+    @classmethod
+    def parse(cls, item: Any) -> "Rule":
+        if not isinstance(item, dict):
+            raise PlanError("A rule is a JSON object.")
+        for name in item.keys() - {one.name for one in fields(cls)}:
+            raise PlanError(f"A rule has no {name!r}.")
+        rule = cls(**item)
+        try:
+            rule.fault = None if rule.fault is None else Fault(rule.fault)
+            rule.to = None if rule.to is None else rule.to.removeprefix("+")
+            is_sound = (
+                200 <= rule.status <= 599 and rule.seconds >= 0 and (rule.times is None or rule.times >= 0)
+            )
+        except (AttributeError, TypeError, ValueError):
+            is_sound = False
+        if not is_sound:
+            raise PlanError("A rule has a value of the wrong kind.")
+        return rule
+
+    def matches(self, to: str) -> bool:
+        return self.times != 0 and self.to in (None, to)
+
+    @property
+    def takes(self) -> bool:
+        return self.taken or (self.fault is None and 200 <= self.status < 300)
+
+    def answer(self, uuid: str) -> Answer:
+        if self.fault:
+            return Answer(202, {}, fault=self.fault, hang=self.seconds)
+        if 200 <= self.status < 300:
+            return Answer(self.status, {"message_uuid": uuid})
+        headers = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
+        return problem(
+            self.status, self.code or f"http-{self.status}", self.title or "Refused by the plan", headers
+        )

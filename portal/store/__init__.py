@@ -1,0 +1,29 @@
+"""The only SQLAlchemy: tables, queries, the ledger, the claim. Importing it knows every table."""
+
+from portal.store import (
+    appointments,
+    credits,
+    facts,
+    host,
+    imports,
+    messages,
+    passes,
+    patients,
+    practices,
+)
+from portal.store.database import everything, reading, transaction
+
+__all__ = [
+    "appointments",
+    "credits",
+    "everything",
+    "facts",
+    "host",
+    "imports",
+    "messages",
+    "passes",
+    "patients",
+    "practices",
+    "reading",
+    "transaction",
+]

@@ -1,0 +1,77 @@
+"""Appointments: the wall time and zone that staff entered, and the instant these make."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.timing import resolve_near
+from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
+from portal.store.imported import Imported
+from portal.store.types import RowId, UtcDateTime
+
+
+class Appointment(PracticeOwned, Imported, Model):
+    """`starts_on` is the local date; `revision` counts its moves to another time or business."""
+
+    __tablename__ = "appointments"
+    IMPORTED_FIELDS = (
+        "business_id",
+        "practitioner_id",
+        "appointment_type_id",
+        "patient_id",
+        "starts_wall",
+        "ends_wall",
+        "booked_at",
+        "cancelled_at",
+    )
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    business_id: Mapped[int] = mapped_column(RowId)
+    practitioner_id: Mapped[int] = mapped_column(RowId)
+    appointment_type_id: Mapped[int] = mapped_column(RowId)
+    patient_id: Mapped[int] = mapped_column(RowId)
+    starts_wall: Mapped[datetime] = mapped_column(DateTime)  # as on the clock in `timezone`
+    ends_wall: Mapped[datetime] = mapped_column(DateTime)
+    timezone: Mapped[str] = mapped_column(Text)
+    starts_on: Mapped[date] = mapped_column(Date)
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    booked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revision: Mapped[int] = mapped_column(default=0)
+    moved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its present revision began
+
+    __table_args__ = (
+        referable(),
+        UniqueConstraint("practice_id", "external_id"),
+        belongs_to("business_id", "businesses"),
+        belongs_to("practitioner_id", "practitioners"),
+        belongs_to("appointment_type_id", "appointment_types"),
+        belongs_to("patient_id", "patients"),
+        # A pass reads a business's appointments of one local day, and nothing else.
+        Index("ix_appointments_day", "practice_id", "business_id", "starts_on"),
+        Index("ix_appointments_patient", "practice_id", "patient_id"),
+        Index("ix_appointments_starts_at", "starts_at"),
+    )
+
+
+def find_appointment(session: Session, external_id: str) -> Appointment | None:
+    return session.scalar(select(Appointment).where(Appointment.external_id == external_id))
+
+
+def read_wall_times_again(session: Session, now: datetime) -> int:
+    """After a change of a zone's rules: the instants of future appointments follow their wall times.
+
+    Returns how many moved. The appointment itself did not move: its revision stays.
+    """
+    moved = 0
+    future = select(Appointment).where(Appointment.starts_at > now).execution_options(yield_per=1000)
+    for row in session.scalars(future):
+        starts_at = resolve_near(row.starts_wall, row.timezone, row.starts_at)
+        if starts_at != row.starts_at:
+            row.starts_at = starts_at
+            row.ends_at = resolve_near(row.ends_wall, row.timezone, row.ends_at)
+            moved += 1
+    return moved

@@ -1,0 +1,109 @@
+"""The ledger of credits. A practice's balance is the sum of its entries; the database itself keeps it so."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import DDL, CheckConstraint, Index, Text, event, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.store.database import Model, PracticeOwned, belongs_to, row_id, table_of
+from portal.store.types import RowId, UtcDateTime, words
+
+
+class EntryKind(StrEnum):
+    OPENING = "opening"  # the balance a first import brings
+    TOP_UP = "top-up"
+    CORRECTION = "correction"
+    MESSAGE = "message"  # taken for a message
+    REFUND = "refund"  # given back for a message that did not go
+
+
+class CreditEntry(PracticeOwned, Model):
+    """`amount` is signed. An entry is never changed or deleted (a trigger refuses)."""
+
+    __tablename__ = "credit_entries"
+
+    id: Mapped[int] = row_id()
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[EntryKind] = mapped_column(words(EntryKind))
+    amount: Mapped[int]
+    message_id: Mapped[int | None] = mapped_column(RowId)
+    reference: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (
+        belongs_to("message_id", "messages"),
+        CheckConstraint(
+            "(kind = 'message' AND amount < 0 AND message_id IS NOT NULL)"
+            " OR (kind = 'refund' AND amount > 0 AND message_id IS NOT NULL)"
+            " OR (kind = 'top-up' AND amount > 0)"
+            " OR kind IN ('opening', 'correction')",
+            name="sign",
+        ),
+        Index("ix_credit_entries_ledger", "practice_id", "id"),
+        Index("ix_credit_entries_message", "practice_id", "message_id"),
+    )
+
+
+# Each entry moves the balance with it; no message takes the balance below zero, whoever races; history stands.
+TRIGGERS: Mapping[str, tuple[str, ...]] = {
+    "sqlite": (
+        """
+CREATE TRIGGER credit_entries_move_balance AFTER INSERT ON credit_entries BEGIN
+  UPDATE practices SET credits = credits + NEW.amount WHERE id = NEW.practice_id;
+  SELECT RAISE(ABORT, 'a message would take the balance below zero')
+    FROM practices WHERE id = NEW.practice_id AND NEW.kind = 'message' AND credits < 0;
+END""",
+        """
+CREATE TRIGGER credit_entries_stand_update BEFORE UPDATE ON credit_entries BEGIN
+  SELECT RAISE(ABORT, 'the ledger is never changed');
+END""",
+        """
+CREATE TRIGGER credit_entries_stand_delete BEFORE DELETE ON credit_entries BEGIN
+  SELECT RAISE(ABORT, 'the ledger is never changed');
+END""",
+    ),
+    "postgresql": (
+        """
+CREATE FUNCTION credit_entries_move_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE balance integer;
+BEGIN
+  UPDATE practices SET credits = credits + NEW.amount WHERE id = NEW.practice_id RETURNING credits INTO balance;
+  IF NEW.kind = 'message' AND balance < 0 THEN
+    RAISE EXCEPTION 'a message would take the balance below zero' USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$""",
+        """
+CREATE TRIGGER credit_entries_move_balance AFTER INSERT ON credit_entries
+  FOR EACH ROW EXECUTE FUNCTION credit_entries_move_balance()""",
+        """
+CREATE FUNCTION credit_entries_stand() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'the ledger is never changed' USING ERRCODE = 'check_violation';
+END $$""",
+        """
+CREATE TRIGGER credit_entries_stand BEFORE UPDATE OR DELETE ON credit_entries
+  FOR EACH ROW EXECUTE FUNCTION credit_entries_stand()""",
+    ),
+}
+
+for _dialect, _statements in TRIGGERS.items():
+    for _statement in _statements:
+        event.listen(
+            table_of(CreditEntry),
+            "after_create",
+            DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),
+        )
+
+
+def record_entries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of practice_id, at, kind, amount, message_id, reference."""
+    if rows:
+        session.execute(insert(table_of(CreditEntry)), rows)
+
+
+def list_entries(session: Session, most: int) -> Sequence[CreditEntry]:
+    """The newest first."""
+    return session.scalars(select(CreditEntry).order_by(CreditEntry.id.desc()).limit(most)).all()

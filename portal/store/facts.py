@@ -1,0 +1,246 @@
+"""The facts of many appointments in three queries: what the pass, the worker, the preview and the diagnosis
+hand to the decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from portal.core.reasons import Reason
+from portal.core.reminders import Facts
+from portal.core.states import RETRIED_BY_PASS, Status
+from portal.core.text import Details, Template, TemplateError, compile_template
+from portal.store.appointments import Appointment
+from portal.store.messages import DAY_BEFORE, Message
+from portal.store.patients import Patient, list_numbers, list_opt_outs
+from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """The reminder's row in the log, as far as the next step depends on it."""
+
+    id: int
+    status: Status
+    reasons: tuple[Reason, ...]
+    to: str | None
+    body: str | None
+    segments: int | None
+    charged: int
+    next_at: datetime | None
+    deadline_at: datetime | None
+    attempts: int
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """An appointment with the facts that decide on its reminder, and the reminder's row where it has one."""
+
+    appointment_id: int
+    external_id: str
+    business_id: int
+    patient_id: int
+    revision: int
+    timezone: str
+    starts_at: datetime
+    cancelled_at: datetime | None
+    facts: Facts
+    message: MessageState | None
+
+
+_AT_ONCE = 2000  # below every database's limit of values in one statement
+
+_APPOINTMENT = (
+    Appointment.id,
+    Appointment.external_id,
+    Appointment.business_id,
+    Appointment.patient_id,
+    Appointment.revision,
+    Appointment.timezone,
+    Appointment.starts_at,
+    Appointment.cancelled_at,
+    Appointment.starts_wall,
+    Appointment.ends_wall,
+)
+_SETTINGS = (
+    Business.sms_reminders,
+    Business.name,
+    Business.contact_number,
+    AppointmentType.name,
+    SmsTemplate.body,
+    SmsTemplate.problem,
+    Practitioner.title,
+    Practitioner.first_name,
+    Practitioner.last_name,
+    Patient.first_name,
+    Patient.last_name,
+    Patient.preference,
+    Patient.archived,
+)
+_MESSAGE = (
+    Message.id,
+    Message.status,
+    Message.reasons,
+    Message.to,
+    Message.body,
+    Message.segments,
+    Message.charged,
+    Message.next_at,
+    Message.deadline_at,
+    Message.attempts,
+    Message.refused,
+)
+
+_SELECT = (
+    select(*_APPOINTMENT, *_SETTINGS, *_MESSAGE)
+    .select_from(Appointment)
+    .join(Business, Business.id == Appointment.business_id)
+    .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
+    .join(SmsTemplate, SmsTemplate.id == AppointmentType.reminder_template_id, isouter=True)
+    .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
+    .join(Patient, Patient.id == Appointment.patient_id)
+    .join(
+        Message,
+        and_(
+            Message.appointment_id == Appointment.id,
+            Message.revision == Appointment.revision,
+            Message.rule == DAY_BEFORE,
+        ),
+        isouter=True,
+    )
+)
+
+
+def list_due(session: Session, practice: Practice, days: Sequence[tuple[int, date]], at: datetime) -> list[Reminder]:
+    """The reminders that a pass at `at` takes up, for each (business, local date of the appointments): booked
+    and not cancelled by then, and none queued or sent. In the order in which credits go."""
+    due = [
+        reminder
+        for business_id, day in days
+        for reminder in _list(
+            session,
+            practice,
+            Appointment.business_id == business_id,
+            Appointment.starts_on == day,
+            Appointment.booked_at <= at,
+            or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > at),
+            or_(Message.id.is_(None), Message.status.in_(RETRIED_BY_PASS)),
+        )
+    ]
+    return sorted(due, key=lambda reminder: (reminder.starts_at, reminder.external_id))
+
+
+def list_of_day(session: Session, practice: Practice, business_id: int, day: date) -> list[Reminder]:
+    """Every appointment of a business's local day, whatever became of its reminder."""
+    return _list(session, practice, Appointment.business_id == business_id, Appointment.starts_on == day)
+
+
+def list_of_messages(session: Session, practice: Practice, message_ids: Sequence[int]) -> dict[int, Reminder]:
+    """By message id. A message that belongs to an appointment's former revision is left out."""
+    found = _list(session, practice, Message.id.in_(message_ids))
+    return {reminder.message.id: reminder for reminder in found if reminder.message}
+
+
+def list_of_appointments(session: Session, practice: Practice, appointment_ids: Sequence[int]) -> dict[int, Reminder]:
+    """By appointment id."""
+    found = _list(session, practice, Appointment.id.in_(appointment_ids))
+    return {reminder.appointment_id: reminder for reminder in found}
+
+
+def usable_template(body: str | None, problem: str | None) -> Template | None:
+    """None where the type has none, or a draft that cannot be used."""
+    if body is None or problem is not None:
+        return None
+    try:
+        return compile_template(body)
+    except TemplateError:
+        return None
+
+
+def _list(session: Session, practice: Practice, *where: ColumnElement[bool]) -> list[Reminder]:
+    found: list[Reminder] = []
+    countries = practice.countries
+    for rows in session.execute(_SELECT.where(*where)).partitions(_AT_ONCE):
+        patients = {row[3] for row in rows}
+        numbers = list_numbers(session, patients)
+        opted_patients, opted_numbers = list_opt_outs(
+            session, patients, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
+        )
+        found += [_reminder(row, practice, countries, numbers, opted_patients, opted_numbers) for row in rows]
+    return found
+
+
+def _reminder(
+    row: Any,
+    practice: Practice,
+    countries: frozenset[str],
+    numbers: dict[int, list[Any]],
+    opted_patients: frozenset[int],
+    opted_numbers: frozenset[str],
+) -> Reminder:
+    (
+        appointment_id,
+        external_id,
+        business_id,
+        patient_id,
+        revision,
+        timezone,
+        starts_at,
+        cancelled_at,
+        starts_wall,
+        ends_wall,
+        business_on,
+        business_name,
+        contact_number,
+        type_name,
+        body,
+        problem,
+        title,
+        practitioner_first,
+        practitioner_last,
+        first_name,
+        last_name,
+        preference,
+        archived,
+        *message,
+    ) = row
+    return Reminder(
+        appointment_id,
+        external_id,
+        business_id,
+        patient_id,
+        revision,
+        timezone,
+        starts_at,
+        cancelled_at,
+        Facts(
+            sending=practice.sending,
+            business_reminders_on=business_on,
+            template=usable_template(body, problem),
+            numbers=numbers.get(patient_id, ()),
+            countries=countries,
+            preference=preference,
+            default_preference=practice.default_preference,
+            patient_opted_out=patient_id in opted_patients,
+            opted_out_numbers=opted_numbers,
+            archived=archived,
+            details=Details(
+                patient_first_name=first_name,
+                patient_last_name=last_name,
+                practitioner_title=title,
+                practitioner_first_name=practitioner_first,
+                practitioner_last_name=practitioner_last,
+                business_name=business_name,
+                business_contact_number=contact_number,
+                appointment_type_name=type_name,
+                starts_local=starts_wall,
+                ends_local=ends_wall,
+                country=practice.country,
+            ),
+        ),
+        MessageState(*message) if message[0] is not None else None,
+    )

@@ -1,0 +1,308 @@
+"""The communications log: one row a message, with what became of it, and an event for each attempt and
+decision."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.reasons import Reason
+from portal.core.states import Direction, Kind, Status
+from portal.store.database import (
+    Model,
+    PracticeOwned,
+    belongs_to,
+    everything,
+    insert_ignoring,
+    referable,
+    row_id,
+    table_of,
+)
+from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, words
+
+# The one reminder rule there is so far; a second one gets a name of its own.
+DAY_BEFORE = "day-before"
+
+
+class Message(PracticeOwned, Model):
+    """`to`, `body` and `segments` are empty where it was not sent for a reason above `no-credits`.
+
+    `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
+    `refused`: a fingerprint of the number, text and sender that the provider refused.
+    """
+
+    __tablename__ = "messages"
+
+    id: Mapped[int] = row_id()
+    direction: Mapped[Direction] = mapped_column(words(Direction))
+    kind: Mapped[Kind] = mapped_column(words(Kind))
+    business_id: Mapped[int | None] = mapped_column(RowId)
+    patient_id: Mapped[int | None] = mapped_column(RowId)
+    appointment_id: Mapped[int | None] = mapped_column(RowId)
+    revision: Mapped[int | None]
+    rule: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[Status] = mapped_column(words(Status))
+    reasons: Mapped[tuple[Reason, ...]] = mapped_column(Reasons)
+    sender: Mapped[str | None] = mapped_column(Text)
+    to: Mapped[str | None] = mapped_column("to_number", Text)
+    body: Mapped[str | None] = mapped_column(Text)
+    segments: Mapped[int | None]
+    charged: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    pass_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not tried before
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: in no job that we know of
+    claim: Mapped[str | None] = mapped_column(Text)
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    provider_id: Mapped[str | None] = mapped_column(Text)
+    provider_code: Mapped[str | None] = mapped_column(Text)
+    refused: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        referable(),
+        belongs_to("business_id", "businesses"),
+        belongs_to("patient_id", "patients"),
+        belongs_to("appointment_id", "appointments"),
+        only_known_reasons("reasons"),
+        CheckConstraint("charged >= 0", name="charged"),
+        CheckConstraint(
+            "kind <> 'reminder' OR (appointment_id IS NOT NULL AND revision IS NOT NULL AND rule IS NOT NULL)",
+            name="reminder_of_an_appointment",
+        ),
+        CheckConstraint(
+            "kind <> 'reminder' OR status <> 'not-sent' OR (to_number IS NULL AND body IS NULL AND segments IS NULL)",
+            name="not_sent_has_no_text",
+        ),
+        CheckConstraint(
+            "status NOT IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'unconfirmed', 'unknown') "
+            "OR (to_number IS NOT NULL AND body IS NOT NULL AND segments IS NOT NULL)",
+            name="sent_has_text",
+        ),
+        CheckConstraint(
+            "status NOT IN ('not-sent', 'failed', 'cancelled', 'expired') OR (reasons <> '' AND charged = 0)",
+            name="stopped_has_a_reason_and_its_credits_back",
+        ),
+        # One reminder for each appointment, revision and rule, whatever happens.
+        UniqueConstraint("appointment_id", "revision", "rule", name="uq_messages_one_reminder"),
+        Index("ix_messages_log", "practice_id", "id"),
+        Index("ix_messages_status", "practice_id", "status", "id"),
+        Index("ix_messages_patient", "practice_id", "patient_id", "id"),
+        Index("ix_messages_provider_id", "provider_id"),
+        # What the sweeps look at: only the few rows that are on their way.
+        *(
+            Index(
+                f"ix_messages_{name}",
+                column,
+                sqlite_where=text(f"status = '{status}'"),
+                postgresql_where=text(f"status = '{status}'"),
+            )
+            for name, column, status in (
+                ("queued", "next_at", "queued"),
+                ("queued_deadline", "deadline_at", "queued"),
+                ("sending", "claimed_at", "sending"),
+                ("sent", "sent_at", "sent"),
+                ("unknown", "claimed_at", "unknown"),
+            )
+        ),
+    )
+
+
+class MessageEvent(PracticeOwned, Model):
+    """One decision about a message or one attempt to send it. `at` is the pass's instant for a decision of a
+    pass; `detail` holds codes, never a name, number or text."""
+
+    __tablename__ = "message_events"
+
+    id: Mapped[int] = row_id()
+    message_id: Mapped[int] = mapped_column(RowId)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    event: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (
+        belongs_to("message_id", "messages"),
+        Index("ix_message_events_message", "practice_id", "message_id", "id"),
+    )
+
+
+def record_reminders(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Write new reminders; returns the message's id for each appointment's. One that already has its row
+    (somebody was faster) is left out."""
+    if not rows:
+        return {}
+    statement = insert_ignoring(session, table_of(Message)).returning(
+        table_of(Message).c.appointment_id, table_of(Message).c.id
+    )
+    return dict(session.execute(statement, rows).tuples().all())
+
+
+def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set the same columns of many messages; each row holds `id`, `practice_id` and the new values."""
+    if not rows:
+        return
+    table = table_of(Message)
+    columns = [name for name in rows[0] if name not in ("id", "practice_id")]
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam("_id"), table.c.practice_id == bindparam("_practice"))
+        .values({table.c[name]: bindparam(f"_{name}") for name in columns})
+    )
+    # Not through the session's own execute: one prepared statement for all rows, narrowed by hand above.
+    session.connection().execute(statement, [{f"_{k}": v for k, v in _renamed(row).items()} for row in rows])
+
+
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {("practice" if name == "practice_id" else name): value for name, value in row.items()}
+
+
+def record_events(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of practice_id, message_id, at, event, detail."""
+    if rows:
+        session.execute(insert(table_of(MessageEvent)), rows)
+
+
+def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int]]:
+    """(message id, credits taken for it) of what is queued for these appointments."""
+    return list(
+        session.execute(
+            select(Message.id, Message.charged).where(
+                Message.appointment_id.in_(appointment_ids), Message.status == Status.QUEUED
+            )
+        ).tuples()
+    )
+
+
+def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int]]:
+    """(id, credits taken) of those that are queued."""
+    if not message_ids:
+        return []
+    return list(
+        session.execute(
+            select(Message.id, Message.charged).where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
+        ).tuples()
+    )
+
+
+def mark_sending(session: Session, message_ids: Collection[int], claim: str, now: datetime) -> None:
+    """The practice is locked, and these were seen queued under the lock."""
+    if message_ids:
+        session.execute(
+            update(Message)
+            .where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
+            .values(
+                status=Status.SENDING,
+                reasons=(),
+                claim=claim,
+                claimed_at=now,
+                attempts=Message.attempts + 1,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+def list_claimed(session: Session, claims: Sequence[tuple[int, str]]) -> set[int]:
+    """Those messages that are still in the hands of the attempt that claimed them: being sent, or in doubt
+    since (its answer settles that)."""
+    held = session.execute(
+        select(Message.id, Message.claim).where(
+            Message.id.in_([message_id for message_id, _ in claims]),
+            Message.status.in_((Status.SENDING, Status.UNKNOWN)),
+        )
+    ).tuples()
+    return {id_ for id_, _ in set(held) & set(claims)}
+
+
+def find_message(session: Session, message_id: int) -> Message | None:
+    return session.scalar(select(Message).where(Message.id == message_id))
+
+
+def list_events(session: Session, message_ids: Collection[int]) -> dict[int, list[MessageEvent]]:
+    """Each message's events, oldest first."""
+    events: dict[int, list[MessageEvent]] = {}
+    for row in session.scalars(
+        select(MessageEvent).where(MessageEvent.message_id.in_(message_ids)).order_by(MessageEvent.id)
+    ):
+        events.setdefault(row.message_id, []).append(row)
+    return events
+
+
+def find_reminder(session: Session, appointment_id: int, revision: int) -> Message | None:
+    return session.scalar(
+        select(Message).where(
+            Message.appointment_id == appointment_id, Message.revision == revision, Message.rule == DAY_BEFORE
+        )
+    )
+
+
+# --- for the host's sweeps: rows of every practice --------------------------------------------------------
+
+
+def find_stale(status: Status, column: Any, before: datetime, most: int) -> list[tuple[str, list[int]]]:
+    """(practice, ids) of messages in that state whose instant in `column` is at or before `before`."""
+    with everything() as session:
+        rows = session.execute(
+            select(Message.practice_id, Message.id)
+            .where(Message.status == status, column <= before)
+            .order_by(column)
+            .limit(most)
+        ).all()
+    by_practice: dict[str, list[int]] = {}
+    for practice_id, id_ in rows:
+        by_practice.setdefault(practice_id, []).append(id_)
+    return list(by_practice.items())
+
+
+def keep_those_in(session: Session, message_ids: Collection[int], status: Status) -> list[int]:
+    return list(session.scalars(select(Message.id).where(Message.id.in_(message_ids), Message.status == status)))
+
+
+def list_unenqueued(session: Session, now: datetime, enqueued_before: datetime, most: int) -> list[tuple[str, int]]:
+    """(practice, id) of queued messages that are due and not known to be in a job, the longest due first."""
+    return list(
+        session.execute(
+            select(Message.practice_id, Message.id)
+            .where(
+                Message.status == Status.QUEUED,
+                Message.next_at <= now,
+                or_(Message.enqueued_at.is_(None), Message.enqueued_at <= enqueued_before),
+            )
+            .order_by(Message.next_at, Message.id)
+            .limit(most)
+        ).tuples()
+    )
+
+
+def mark_enqueued(session: Session, message_ids: Collection[int], now: datetime) -> None:
+    if message_ids:
+        session.execute(
+            update(Message)
+            .where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
+            .values(enqueued_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def next_due_at() -> tuple[int, datetime | None]:
+    """How many messages are queued on the host, and when the first of them is due."""
+    with everything() as session:
+        count, first = session.execute(
+            select(func.count(), func.min(Message.next_at)).where(Message.status == Status.QUEUED)
+        ).one()
+    return count, first

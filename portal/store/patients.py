@@ -1,0 +1,137 @@
+"""Patients, their phone numbers, and who asked for no more texts."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
+from portal.core.reminders import Preference
+from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
+from portal.store.imported import Imported
+from portal.store.types import RowId, UtcDateTime, words
+
+
+class Patient(PracticeOwned, Imported, Model):
+    __tablename__ = "patients"
+    IMPORTED_FIELDS = ("first_name", "last_name", "date_of_birth", "email", "preference", "archived")
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    first_name: Mapped[str] = mapped_column(Text)
+    last_name: Mapped[str] = mapped_column(Text)
+    date_of_birth: Mapped[date | None] = mapped_column(Date)
+    email: Mapped[str] = mapped_column(Text)
+    preference: Mapped[Preference | None] = mapped_column(words(Preference))  # None: the practice's default
+    archived: Mapped[bool]
+
+    __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
+
+    @property
+    def full_name(self) -> str:
+        return " ".join(part for part in (self.first_name, self.last_name) if part)
+
+
+class PhoneRow(PracticeOwned, Imported, Model):
+    """A number as staff typed it, and what the phone library made of it when it was saved.
+
+    A number that staff removed keeps its row (`removed_at`), so that the next import does not bring it back.
+    """
+
+    __tablename__ = "phone_numbers"
+    IMPORTED_FIELDS = ("type", "number", "position")
+
+    id: Mapped[int] = row_id()
+    patient_id: Mapped[int] = mapped_column(RowId)
+    position: Mapped[int]
+    type: Mapped[PhoneType] = mapped_column(words(PhoneType))
+    number: Mapped[str] = mapped_column(Text)
+    e164: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str | None] = mapped_column(Text)  # ISO 3166, of the number itself
+    kind: Mapped[LineKind] = mapped_column(words(LineKind))
+    from_export: Mapped[bool]
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        belongs_to("patient_id", "patients"),
+        Index("ix_phone_numbers_patient", "practice_id", "patient_id"),
+        Index("ix_phone_numbers_e164", "practice_id", "e164"),
+    )
+
+    def retype(self, number: str, country: str) -> None:
+        """Take another number, as typed; it is parsed here, once, and never in a pass."""
+        parsed = parse_number(number, country)
+        self.number = number
+        self.e164, self.region, self.kind = parsed.e164, parsed.region, parsed.kind
+
+    def as_number(self) -> PhoneNumber:
+        return PhoneNumber(self.type, self.number, self.e164, self.region, self.kind)
+
+
+class OptOutSource(StrEnum):
+    REPLY = "reply"  # the number texted STOP
+    CARRIER = "carrier"
+    STAFF = "staff"
+
+
+class OptOut(PracticeOwned, Model):
+    """Who asked for no texts: a number (whoever else uses it), or a patient. Lifted ones stay as history."""
+
+    __tablename__ = "opt_outs"
+
+    id: Mapped[int] = row_id()
+    source: Mapped[OptOutSource] = mapped_column(words(OptOutSource))
+    e164: Mapped[str | None] = mapped_column(Text)
+    patient_id: Mapped[int | None] = mapped_column(RowId)
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        belongs_to("patient_id", "patients"),
+        CheckConstraint("(e164 IS NULL) <> (patient_id IS NULL)", name="number_or_patient"),
+        Index("ix_opt_outs_e164", "practice_id", "e164"),
+        Index("ix_opt_outs_patient", "practice_id", "patient_id"),
+    )
+
+
+def find_patient(session: Session, external_id: str) -> Patient | None:
+    return session.scalar(select(Patient).where(Patient.external_id == external_id))
+
+
+def list_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, list[PhoneNumber]]:
+    """Each patient's numbers in the order entered. Reads columns, not objects: a pass reads thousands."""
+    numbers: dict[int, list[PhoneNumber]] = {}
+    rows = session.execute(
+        select(PhoneRow.patient_id, PhoneRow.type, PhoneRow.number, PhoneRow.e164, PhoneRow.region, PhoneRow.kind)
+        .where(PhoneRow.patient_id.in_(patient_ids), PhoneRow.removed_at.is_(None))
+        .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
+    )
+    for patient_id, type_, number, e164, region, kind in rows:
+        numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind))
+    return numbers
+
+
+def list_number_rows(session: Session, patient_id: int) -> Sequence[PhoneRow]:
+    """As staff see and mend them, in the order entered."""
+    return session.scalars(
+        select(PhoneRow)
+        .where(PhoneRow.patient_id == patient_id, PhoneRow.removed_at.is_(None))
+        .order_by(PhoneRow.position, PhoneRow.id)
+    ).all()
+
+
+def list_opt_outs(
+    session: Session, patient_ids: Collection[int], numbers: Collection[str]
+) -> tuple[frozenset[int], frozenset[str]]:
+    """Those of the patients and of the E.164 numbers that are opted out now."""
+    rows = session.execute(
+        select(OptOut.patient_id, OptOut.e164).where(
+            OptOut.lifted_at.is_(None), OptOut.patient_id.in_(patient_ids) | OptOut.e164.in_(numbers)
+        )
+    ).all()
+    return (
+        frozenset(patient_id for patient_id, _ in rows if patient_id is not None),
+        frozenset(e164 for _, e164 in rows if e164 is not None),
+    )

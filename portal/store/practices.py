@@ -1,0 +1,211 @@
+"""A practice and what it sets up: businesses, practitioners, appointment types, SMS templates."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select, text, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.reminders import Preference, Sending
+from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
+from portal.store.imported import Imported
+from portal.store.types import RowId, UtcDateTime, words
+
+
+class Practice(Imported, Model):
+    """One clinic's account. `credits` is kept by the ledger's trigger: nothing else writes it."""
+
+    __tablename__ = "practices"
+    IMPORTED_FIELDS = (
+        "name",
+        "country",
+        "default_preference",
+        "lead_days",
+        "window_start",
+        "sending",
+        "sender",
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    country: Mapped[str] = mapped_column(Text)  # ISO 3166, two letters
+    also_sends_to: Mapped[str] = mapped_column(Text, default="")  # further countries, space-separated
+    default_preference: Mapped[Preference] = mapped_column(words(Preference))
+    lead_days: Mapped[int] = mapped_column(default=1)
+    window_start: Mapped[int] = mapped_column(default=10)  # local hour
+    sending: Mapped[Sending] = mapped_column(words(Sending), default=Sending.REHEARSAL)
+    sending_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sender: Mapped[str] = mapped_column(Text)  # up to 11 letters and digits, or a number in E.164
+    credits: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("lead_days BETWEEN 1 AND 14", name="lead_days"),
+        CheckConstraint("window_start BETWEEN 6 AND 15", name="window_start"),
+        # Replies come to a number, so it belongs to one practice; a name may be shared.
+        Index(
+            "uq_practices_numeric_sender",
+            "sender",
+            unique=True,
+            sqlite_where=text("sender LIKE '+%'"),
+            postgresql_where=text("sender LIKE '+%'"),
+        ),
+    )
+
+    @property
+    def countries(self) -> frozenset[str]:
+        """Those that the practice sends to."""
+        return frozenset((self.country, *self.also_sends_to.split()))
+
+
+class Business(PracticeOwned, Imported, Model):
+    """A place where the practice sees patients.
+
+    `watched_since`: the first run of the script that saw it. `accounted_until`: the last local day that is
+    known to have had a pass, or was recorded as missed.
+    """
+
+    __tablename__ = "businesses"
+    IMPORTED_FIELDS = ("name", "timezone", "contact_number", "sms_reminders")
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    timezone: Mapped[str] = mapped_column(Text)
+    contact_number: Mapped[str] = mapped_column(Text)
+    sms_reminders: Mapped[bool]
+    watched_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accounted_until: Mapped[date | None] = mapped_column(Date)
+
+    __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
+
+
+class Practitioner(PracticeOwned, Imported, Model):
+    __tablename__ = "practitioners"
+    IMPORTED_FIELDS = ("title", "first_name", "last_name")
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    first_name: Mapped[str] = mapped_column(Text)
+    last_name: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
+
+
+class SmsTemplate(PracticeOwned, Imported, Model):
+    """`problem` says why a draft cannot be used; None where it can."""
+
+    __tablename__ = "sms_templates"
+    IMPORTED_FIELDS = ("name", "body")
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    problem: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
+
+
+class AppointmentType(PracticeOwned, Imported, Model):
+    __tablename__ = "appointment_types"
+    IMPORTED_FIELDS = ("name", "duration_minutes", "reminder_template_id")
+
+    id: Mapped[int] = row_id()
+    external_id: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    duration_minutes: Mapped[int]
+    reminder_template_id: Mapped[int | None] = mapped_column(RowId)
+
+    __table_args__ = (
+        referable(),
+        UniqueConstraint("practice_id", "external_id"),
+        belongs_to("reminder_template_id", "sms_templates"),
+        Index("ix_appointment_types_template", "practice_id", "reminder_template_id"),
+    )
+
+
+class NoSuchPractice(LookupError):
+    def __init__(self, practice_id: str) -> None:
+        super().__init__(f"There is no practice {practice_id!r}.")
+
+
+def get_practice(session: Session, practice_id: str) -> Practice:
+    """Raises NoSuchPractice."""
+    practice = session.scalar(select(Practice).where(Practice.id == practice_id))
+    if practice is None:
+        raise NoSuchPractice(practice_id)
+    return practice
+
+
+def lock_practice(session: Session, practice_id: str) -> Practice:
+    """The practice, with its row locked until the transaction ends.
+
+    Whoever changes messages or credits takes this lock first, so that credits go in one order and no two
+    transactions wait for each other. Raises NoSuchPractice.
+    """
+    practice = session.scalar(
+        select(Practice)
+        .where(Practice.id == practice_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if practice is None:
+        raise NoSuchPractice(practice_id)
+    return practice
+
+
+def list_practices(session: Session) -> Sequence[Practice]:
+    """Of the whole host, by id."""
+    return session.scalars(select(Practice).order_by(Practice.id)).all()
+
+
+def list_businesses(session: Session) -> Sequence[Business]:
+    return session.scalars(select(Business).order_by(Business.id)).all()
+
+
+def list_clocks(session: Session) -> Sequence[tuple[str, int, int, str]]:
+    """(practice, window start, business, time zone) of every business of the host."""
+    return (
+        session.execute(
+            select(Practice.id, Practice.window_start, Business.id, Business.timezone).join(
+                Business, Business.practice_id == Practice.id
+            )
+        )
+        .tuples()
+        .all()
+    )
+
+
+def has_unwatched(session: Session) -> bool:
+    return session.scalar(select(Business.id).where(Business.watched_since.is_(None)).limit(1)) is not None
+
+
+def watch_unwatched(session: Session, at: datetime) -> None:
+    session.execute(
+        update(Business)
+        .where(Business.watched_since.is_(None))
+        .values(watched_since=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def list_watched(session: Session) -> Sequence[tuple[str, int, int, str, date | None]]:
+    """(practice, window start, business, time zone, accounted until) of the host's watched businesses."""
+    return (
+        session.execute(
+            select(
+                Practice.id,
+                Practice.window_start,
+                Business.id,
+                Business.timezone,
+                Business.accounted_until,
+            )
+            .join(Business, Business.practice_id == Practice.id)
+            .where(Business.watched_since.is_not(None))
+            .order_by(Practice.id, Business.id)
+        )
+        .tuples()
+        .all()
+    )

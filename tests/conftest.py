@@ -1,0 +1,101 @@
+"""Real parts for every test: SQLite and PostgreSQL made by the migrations, a real Redis, a clock we set."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+
+from portal import create_app
+from portal.config import Settings, load_settings
+from tests import postgresql
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def short_tmp() -> Iterator[Path]:
+    """A folder with a path short enough for unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="portal-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    with ExitStack() as stack:
+        yield postgresql.start(stack)
+
+
+def _migrate(settings: Settings) -> None:
+    app = create_app(settings)
+    with app.app_context():
+        flask_migrate.upgrade()
+        from portal.store.database import db
+
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(short_tmp: Path) -> Path:
+    """A migrated SQLite database to copy from."""
+    folder = short_tmp / "template"
+    _migrate(load_settings({"PORTAL_DATA_DIR": str(folder)}))
+    return folder / "portal.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: postgresql.Server, short_tmp: Path) -> str:
+    """The name of a migrated PostgreSQL database to copy from."""
+    name = f"template_{os.getpid()}"
+    postgresql_server.execute(f"CREATE DATABASE {name}")
+    _migrate(
+        load_settings(
+            {
+                "PORTAL_DATA_DIR": str(short_tmp / "pg"),
+                "PORTAL_DATABASE_URL": postgresql_server.url(name),
+            }
+        )
+    )
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """A test that asks for a database, or for what is built on one, runs on both."""
+    return request.param
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, database: str, short_tmp: Path) -> Iterator[Settings]:
+    """The settings of an installation of its own, with a migrated database."""
+    data_dir = short_tmp / f"t{next(_numbers)}"
+    data_dir.mkdir(mode=0o700)
+    env = {"PORTAL_DATA_DIR": str(data_dir), "PORTAL_SECRET_KEY": "for tests"}
+    if database == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), data_dir / "portal.db")
+        yield load_settings(env)
+        return
+    server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    name = f"t{os.getpid()}_{data_dir.name}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('postgresql_template')}")
+    yield replace(load_settings(env), database_url=server.url(name))
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on both databases, inside its context."""
+    app = create_app(settings)
+    with app.app_context():
+        yield app
+        from portal.store.database import db
+
+        db.engine.dispose()
