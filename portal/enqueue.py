@@ -47,16 +47,23 @@ def enqueue(settings: Settings, queue: Queue, now: datetime, at: datetime | None
     due = find_due(instant)
     queue.enqueue_passes((practice_id, instant) for practice_id in due)
     missed = record_missed_days(instant, now)
-    swept, requeued = run_sweeps(settings, queue, now)
-    return Enqueued(len(due), requeued, swept + missed, round(time.perf_counter() - started, 3))
+    swept = run_sweeps(settings, queue, now)
+    seconds = round(time.perf_counter() - started, 3)
+    return Enqueued(len(due), swept.requeued, swept.settled + missed, seconds)
 
 
-def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> tuple[int, int]:
-    """(messages that time alone settled, messages enqueued again)."""
-    swept = sweep(now)
+@dataclass(frozen=True, slots=True)
+class Swept:
+    settled: int
+    requeued: int
+
+
+def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> Swept:
+    """Settle what time alone changes; enqueue what is due and waits in no job."""
+    settled = sweep(now)
     requeued = 0
     if settings.can_send and queue.length() < LONG_QUEUE:
         for practice_id, ids, is_probe in take_due(now):
             queue.enqueue_sends(practice_id, ids, is_probe=is_probe)
             requeued += len(ids)
-    return swept, requeued
+    return Swept(settled, requeued)

@@ -1,13 +1,15 @@
 """What the workers run: one action each. Jobs carry ids, may run twice, and claim before they act."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 
 from flask import Flask
 
-from portal import clock, create_app
+from portal import clock, create_app, store
 from portal.actions import deliver, remind
-from portal.config import Settings
+from portal.config import CANNOT_SEND, Settings
+from portal.enqueue import run_sweeps
 from portal.limiter import Limiter
 from portal.processes import stop_requested
 from portal.queue import Queue, connect
@@ -62,3 +64,47 @@ def send(practice_id: str, message_ids: list[int], is_probe: bool = False) -> No
             stop_requested=stop_requested,
             is_probe=is_probe,
         )
+
+
+def sweep() -> None:
+    """Settle what time alone changes, and enqueue what is due and waits in no job."""
+    settings = _settings()
+    with worker_app().app_context():
+        run_sweeps(settings, Queue(connect(settings)), clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What a burst leaves. `enqueued`: messages just enqueued; `next_in`: seconds until the first message that
+    comes due within the wait; `sentences`: what stays queued, for people."""
+
+    enqueued: int
+    next_in: float | None
+    sentences: tuple[str, ...]
+
+
+def requeue_due(within_seconds: float) -> Remaining:
+    """Enqueue the messages that are due now; say when the next one is, if that is soon."""
+    settings = _settings()
+    now = clock.now()
+    with worker_app().app_context():
+        enqueued = run_sweeps(settings, Queue(connect(settings)), now).requeued
+        count, first_due_at = store.messages.count_queued()
+        with store.everything() as session:
+            refused = store.host.find_state(session, store.host.ACCOUNT_REFUSED)
+    if not count or first_due_at is None:
+        return Remaining(0, None, ())
+    if not settings.can_send:
+        return Remaining(0, None, (f"{_messages(count)} queued.", CANNOT_SEND))
+    if refused:
+        return Remaining(
+            enqueued, None, (f"{_messages(count)} queued: the provider refuses our account ({refused['code']}).",)
+        )
+    pause = first_due_at - now
+    if pause <= timedelta(seconds=within_seconds):
+        return Remaining(enqueued, max(0.5, pause.total_seconds()), ())
+    return Remaining(enqueued, None, (f"{_messages(count)} queued, the first is due at {first_due_at:%H:%M:%S} UTC.",))
+
+
+def _messages(count: int) -> str:
+    return "1 message is still" if count == 1 else f"{count} messages are still"

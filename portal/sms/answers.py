@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 import requests
 import urllib3.exceptions as urllib3
 from requests import Response
+from requests.exceptions import InvalidSchema, InvalidURL
 from vonage_http_client.errors import HttpRequestError
 
 
@@ -38,7 +39,7 @@ class AccountRefused:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """This message is refused. `code` is the provider's error code where it gave one (e.g. "1170"),
-    `title` its own words, at most 100 characters, with no number in them."""
+    else a word of ours; `title` is short words, at most 100 characters, with no number in them."""
 
     code: str
     title: str
@@ -92,6 +93,8 @@ def outcome_of_error(error: Exception) -> Failure:
             return NotReached("connect-timeout")
         case ssl.SSLCertVerificationError():
             return NotReached("certificate")
+        case InvalidURL() | InvalidSchema() | urllib3.LocationValueError():
+            return NotReached("address")  # also a kind of proxy that cannot be used
         case urllib3.ReadTimeoutError():
             return InDoubt("read-timeout")
         case requests.RequestException() | urllib3.HTTPError() | OSError():

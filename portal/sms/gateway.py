@@ -91,6 +91,7 @@ class Gateway:
         self._is_plain = url.scheme == "http"
         self._hosts = (url.netloc, url.netloc) if account.base_url else _DEFAULT_HOSTS
         self._proxies = {} if is_loopback(url.hostname) else get_environ_proxies(url.geturl())
+        self._verify = _certificates()
         self._local = threading.local()
         self._sessions: WeakSet[_Session] = WeakSet()  # weak: a thread's ends with it
         _keep_quiet()
@@ -121,8 +122,8 @@ class Gateway:
 
     def send(self, prepared: Sms, ttl_seconds: float) -> Outcome:
         """One POST, and what became of it. Never raises. `ttl_seconds`: how long the text is of use."""
-        prepared.ttl = int(min(max(ttl_seconds, SHORTEST_TTL), LONGEST_TTL))
         try:
+            prepared.ttl = int(min(max(ttl_seconds, SHORTEST_TTL), LONGEST_TTL))
             answer = self._client().messages.send(prepared)
         except Exception as error:
             return outcome_of_error(error)
@@ -157,11 +158,9 @@ class Gateway:
 
     def _new_client(self) -> tuple[Vonage, "_Session"]:
         # With more, the SDK and urllib3 send a POST again whose connection closed without an answer.
-        options = HttpClientOptions(
-            api_host=self._hosts[0], rest_host=self._hosts[1], pool_maxsize=1, max_retries=0
-        )
+        options = HttpClientOptions(api_host=self._hosts[0], rest_host=self._hosts[1], pool_maxsize=1, max_retries=0)
         client = Vonage(self._auth, options)
-        session = _Session(self._timeout, self._is_plain, self._proxies)
+        session = _Session(self._timeout, self._is_plain, self._proxies, self._verify)
         client.http_client._session.close()
         client.http_client._session = session
         return client, session
@@ -170,16 +169,18 @@ class Gateway:
 class _Session(Session):
     """The SDK's session, with what the SDK has no option for."""
 
-    def __init__(self, timeout: tuple[float, float], is_plain: bool, proxies: dict[str, str]) -> None:
+    def __init__(
+        self, timeout: tuple[float, float], is_plain: bool, proxies: dict[str, str], verify: str | bool
+    ) -> None:
         super().__init__()
         self._timeout = timeout
         self._is_plain = is_plain
         self._used_at = time.monotonic()
-        # The environment is read here once. Left to requests, it is read at each call, and a .netrc
-        # with an entry for the host replaces our Authorization.
+        # Left to requests, the environment is read at each call, and a .netrc with an entry for the
+        # host replaces our Authorization.
         self.trust_env = False
         self.proxies = proxies
-        self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        self.verify = verify
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self.mount("https://", self._adapter)
         self.mount("http://", self._adapter)
@@ -243,6 +244,16 @@ def _auth(account: Account) -> Auth:
             "Vonage's credentials cannot be used: VONAGE_PRIVATE_KEY must be a private key in PEM form."
         ) from None
     return auth
+
+
+def _certificates() -> str | bool:
+    """The certificates to trust, as requests reads them from the environment; True: its own."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if path := os.environ.get(name):
+            if not os.path.exists(path):
+                raise AccountError(f"{name} names a file that is not there.")
+            return path
+    return True
 
 
 def _private_key(key: str | None) -> str | None:

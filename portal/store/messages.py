@@ -150,7 +150,7 @@ def record_reminders(session: Session, rows: Sequence[Mapping[str, Any]]) -> dic
     statement = insert_ignoring(session, table_of(Message)).returning(
         table_of(Message).c.appointment_id, table_of(Message).c.id
     )
-    return dict(session.execute(statement, rows).tuples().all())
+    return dict(session.execute(statement, rows).all())
 
 
 def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -185,7 +185,7 @@ def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[t
             select(Message.id, Message.charged).where(
                 Message.appointment_id.in_(appointment_ids), Message.status == Status.QUEUED
             )
-        ).tuples()
+        )
     )
 
 
@@ -196,7 +196,7 @@ def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[in
     return list(
         session.execute(
             select(Message.id, Message.charged).where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
-        ).tuples()
+        )
     )
 
 
@@ -225,7 +225,7 @@ def list_claimed(session: Session, claims: Sequence[tuple[int, str]]) -> set[int
             Message.id.in_([message_id for message_id, _ in claims]),
             Message.status.in_((Status.SENDING, Status.UNKNOWN)),
         )
-    ).tuples()
+    )
     return {id_ for id_, _ in set(held) & set(claims)}
 
 
@@ -285,7 +285,7 @@ def list_unenqueued(session: Session, now: datetime, enqueued_before: datetime, 
             )
             .order_by(Message.next_at, Message.id)
             .limit(most)
-        ).tuples()
+        )
     )
 
 
@@ -299,7 +299,7 @@ def mark_enqueued(session: Session, message_ids: Collection[int], now: datetime)
         )
 
 
-def next_due_at() -> tuple[int, datetime | None]:
+def count_queued() -> tuple[int, datetime | None]:
     """How many messages are queued on the host, and when the first of them is due."""
     with everything() as session:
         count, first = session.execute(

@@ -167,15 +167,11 @@ def list_businesses(session: Session) -> Sequence[Business]:
 
 def list_clocks(session: Session) -> Sequence[tuple[str, int, int, str]]:
     """(practice, window start, business, time zone) of every business of the host."""
-    return (
-        session.execute(
-            select(Practice.id, Practice.window_start, Business.id, Business.timezone).join(
-                Business, Business.practice_id == Practice.id
-            )
+    return session.execute(
+        select(Practice.id, Practice.window_start, Business.id, Business.timezone).join(
+            Business, Business.practice_id == Practice.id
         )
-        .tuples()
-        .all()
-    )
+    ).all()
 
 
 def has_unwatched(session: Session) -> bool:
@@ -193,19 +189,15 @@ def watch_unwatched(session: Session, at: datetime) -> None:
 
 def list_watched(session: Session) -> Sequence[tuple[str, int, int, str, date | None]]:
     """(practice, window start, business, time zone, accounted until) of the host's watched businesses."""
-    return (
-        session.execute(
-            select(
-                Practice.id,
-                Practice.window_start,
-                Business.id,
-                Business.timezone,
-                Business.accounted_until,
-            )
-            .join(Business, Business.practice_id == Practice.id)
-            .where(Business.watched_since.is_not(None))
-            .order_by(Practice.id, Business.id)
+    return session.execute(
+        select(
+            Practice.id,
+            Practice.window_start,
+            Business.id,
+            Business.timezone,
+            Business.accounted_until,
         )
-        .tuples()
-        .all()
-    )
+        .join(Business, Business.practice_id == Practice.id)
+        .where(Business.watched_since.is_not(None))
+        .order_by(Practice.id, Business.id)
+    ).all()

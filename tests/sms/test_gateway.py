@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from portal.sms.answers import Accepted, NotReached, Refused
+from portal.sms.answers import Accepted, InDoubt, NotReached, Refused
 from portal.sms.gateway import Account, AccountError, BalanceError, Gateway, Outgoing
 
 UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
@@ -221,9 +221,7 @@ def test_token_is_signed_anew_before_it_ends(server, make_gateway, send, monkeyp
     assert first != second
 
 
-@pytest.mark.parametrize(
-    "key", ["missing.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
-)
+@pytest.mark.parametrize("key", ["missing.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"])
 def test_private_key_that_cannot_sign_is_named_at_once(key, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AccountError, match="VONAGE_PRIVATE_KEY") as caught:
@@ -251,9 +249,7 @@ def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     return path, context
 
 
-def test_provider_whose_certificate_is_not_trusted_is_never_told_anything(
-    certificate, server, make_gateway, send
-):
+def test_provider_whose_certificate_is_not_trusted_is_never_told_anything(certificate, server, make_gateway, send):
     server.secure(certificate[1])
     gateway = make_gateway(Account(base_url=server.url.replace("http:", "https:")))
     assert send(gateway) == NotReached("certificate")
@@ -268,6 +264,24 @@ def test_certificates_of_the_environment_are_trusted(certificate, server, make_g
     assert send(gateway) == Accepted(UUID)
     assert send(gateway) == Accepted(UUID)
     assert server.connections == 1
+
+
+def test_dropped_connection_over_tls_leaves_the_message_in_doubt(
+    certificate, server, make_gateway, send, monkeypatch
+):
+    path, context = certificate
+    server.secure(context)
+    server.behaviour = server.drop
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    gateway = make_gateway(Account(base_url=server.url.replace("http:", "https:")))
+    assert send(gateway) == InDoubt("dropped")
+    assert server.lines == ["POST /v1/messages HTTP/1.1"]
+
+
+def test_certificates_that_are_not_there_are_named_at_once(server, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "missing.pem")
+    with pytest.raises(AccountError, match="REQUESTS_CA_BUNDLE"):
+        Gateway(Account(base_url=server.url))
 
 
 # The balance.

@@ -128,6 +128,15 @@ def test_proxy_that_refuses_connections_never_reached_the_provider(make_gateway,
     assert send(gateway) == NotReached("no-connection")
 
 
+@pytest.mark.parametrize("proxy", ["pigeon://127.0.0.1:1", "http://", "http://127.0.0.1:port"])
+def test_proxy_that_cannot_be_used_never_reached_the_provider(proxy, make_gateway, send, monkeypatch):
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    gateway = make_gateway(Account(base_url="https://provider.invalid"))
+    assert send(gateway) == NotReached("address")
+
+
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
 def test_server_error_leaves_the_message_in_doubt(status, server, make_gateway, send):
     server.behaviour = server.answer(status, problem("internal-error"), Retry_After="1")

@@ -259,7 +259,7 @@ def test_throttled_message_is_told_when_to_come_again(simulate):
         ({"status": 503, "code": "internal-error"}, InDoubt("http-503")),
         ({"status": 401}, AccountRefused("http-401")),
         ({"status": 402, "code": "low-balance", "title": "Low balance"}, AccountRefused("http-402")),
-        ({"status": 422, "code": "1070"}, AccountRefused("1070")),
+        ({"status": 422, "code": 1070}, AccountRefused("1070")),
         ({"status": 422, "code": "1170", "title": "No such number"}, Refused("1170", "No such number")),
         ({"status": 404}, Refused("http-404", "Refused by the plan")),
         ({"status": 429, "retry_after": 7}, Throttled(7.0)),
@@ -275,9 +275,7 @@ def test_planned_answer_is_given_and_the_message_not_taken(rule, outcome, simula
     assert simulator.counts["requests"] == 2
 
 
-@pytest.mark.parametrize(
-    "rule", [{"fault": "drop"}, {"fault": "hang"}, {"fault": "garbage"}, {"status": 500}]
-)
+@pytest.mark.parametrize("rule", [{"fault": "drop"}, {"fault": "hang"}, {"fault": "garbage"}, {"status": 500}])
 def test_message_in_doubt_may_have_been_taken(rule, simulator, gateway):
     simulator.plan([{"taken": True, **rule}])
     assert isinstance(send(gateway), InDoubt)
@@ -308,6 +306,7 @@ def test_first_rule_that_matches_is_followed_as_often_as_it_says(simulator, gate
         ([{"status": 99}], "wrong kind"),
         ([{"times": -1}], "wrong kind"),
         ([{"to": 61491570156}], "wrong kind"),
+        ([{"retry_after": "soon"}], "wrong kind"),
         (7, "cannot be understood"),
     ],
 )
@@ -398,6 +397,8 @@ def test_receipt_that_cannot_be_sent_says_why(server, simulate):
     url = f"{simulator.url}/simulator/receipts"
     unknown = requests.post(url, json={"message_uuid": "?", "status": "delivered"}, timeout=10)
     assert (unknown.status_code, unknown.json()["title"]) == (409, "No such message was taken.")
+    misspelt = requests.post(url, json={"message_uuid": "?", "status": "done"}, timeout=10)
+    assert (misspelt.status_code, "is one of" in misspelt.json()["title"]) == (409, True)
     incomplete = requests.post(url, json={"status": "delivered"}, timeout=10)
     assert incomplete.status_code == 400
     uuid = post(simulator, MESSAGE).json()["message_uuid"]

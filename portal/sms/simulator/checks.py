@@ -37,9 +37,7 @@ class Answer:
     hang: float = 0.0  # seconds
 
 
-def problem(
-    status: int, code: str, title: str, headers: Mapping[str, str] | None = None, **more: object
-) -> Answer:
+def problem(status: int, code: str, title: str, headers: Mapping[str, str] | None = None, **more: object) -> Answer:
     """A problem body (RFC 7807). Message codes are four digits; others are words."""
     kind = f"{ERRORS}/messages#{code}" if code.isdigit() else f"{ERRORS}#{code}"
     return Answer(status, {"type": kind, "title": title, "instance": uuid4().hex, **more}, headers or {})

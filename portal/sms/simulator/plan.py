@@ -34,9 +34,9 @@ class Rule:
         try:
             rule.fault = None if rule.fault is None else Fault(rule.fault)
             rule.to = None if rule.to is None else rule.to.removeprefix("+")
-            is_sound = (
-                200 <= rule.status <= 599 and rule.seconds >= 0 and (rule.times is None or rule.times >= 0)
-            )
+            rule.code = None if rule.code is None else str(rule.code)
+            counts = (rule.times, rule.retry_after, rule.seconds)
+            is_sound = 200 <= rule.status <= 599 and all(one is None or one >= 0 for one in counts)
         except (AttributeError, TypeError, ValueError):
             is_sound = False
         if not is_sound:
@@ -56,6 +56,4 @@ class Rule:
         if 200 <= self.status < 300:
             return Answer(self.status, {"message_uuid": uuid})
         headers = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
-        return problem(
-            self.status, self.code or f"http-{self.status}", self.title or "Refused by the plan", headers
-        )
+        return problem(self.status, self.code or f"http-{self.status}", self.title or "Refused by the plan", headers)

@@ -19,6 +19,7 @@ from portal.sms.simulator.receipts import ReceiptError, Receipts
 # Not a secret: what the simulator signs with unless it is told another.
 SIGNATURE_SECRET = "the-signature-secret-of-the-simulator"  # noqa: S105
 PRICE = 0.05  # euros a part
+STATUSES = ("submitted", "delivered", "rejected", "undeliverable")
 
 
 def _wall_clock() -> datetime:
@@ -144,6 +145,8 @@ class Provider:
         `status` and `code` as Vonage has them, e.g. "undeliverable" and "1170". Returns the status
         code that the webhook answered. Raises ReceiptError.
         """
+        if status not in STATUSES:
+            raise ReceiptError(f"The status of a receipt is one of {', '.join(STATUSES)}.")
         taken = next((one for one in self.messages if one.uuid == uuid), None)
         if taken is None:
             raise ReceiptError("No such message was taken.")

@@ -47,9 +47,7 @@ class Receipts:
         }
         try:
             with self._lock:
-                answer = self._session.post(
-                    url, data=raw, headers=headers, timeout=TIMEOUT, allow_redirects=False
-                )
+                answer = self._session.post(url, data=raw, headers=headers, timeout=TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             raise ReceiptError(f"The webhook could not be reached ({type(error).__name__}).") from None
         return answer.status_code

@@ -1,0 +1,233 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from portal.config import CANNOT_SEND, Settings
+from portal.embedded import redis_pid
+from portal.queue import Queue
+
+from .conftest import Program, is_alive, session_pids, wait_until
+
+Start = Callable[..., Program]
+Notes = Callable[[str], list[list[Any]]]
+
+
+def children(pid: int) -> set[int]:
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True).stdout
+    pairs = [line.split() for line in listing.splitlines()]
+    return {int(child) for child, parent in pairs if int(parent) == pid}
+
+
+def release(settings: Settings) -> None:
+    (settings.data_dir / "release").touch()
+
+
+def idle_workers(queue: Queue) -> list[int]:
+    return [worker.pid for worker in queue.workers() if worker.state == "idle"]
+
+
+def test_a_burst_does_all_jobs_says_so_and_ends(queue: Queue, start_pool: Start, notes: Notes) -> None:
+    queue.enqueue_sends("p1", range(1, 451))
+    pool = start_pool("--burst")
+    assert pool.wait() == 0
+    assert sorted(id_ for _, ids, _ in notes("sent") for id_ in ids) == list(range(1, 451))
+    assert "Nothing remains." in pool.output
+    assert queue.length() == 0
+
+
+def test_a_burst_waits_for_retries_and_says_what_remains(settings: Settings, start_pool: Start, notes: Notes) -> None:
+    lines = [(0, 0.3, ()), (150, None, ()), (0, None, ["3 messages wait until 11:00.", "1 is in doubt."])]
+    (settings.data_dir / "remaining").write_text("\n".join(map(json.dumps, lines)))
+    pool = start_pool("--burst")
+    assert pool.wait() == 0
+    assert [len(ids) for _, ids, _ in notes("sent")] in ([100, 50], [50, 100])
+    assert pool.output.endswith("3 messages wait until 11:00.\n1 is in doubt.\n")
+    assert [within for within, _ in notes("asked")] == [60, 60, 60]
+    assert pool.pid not in [pid for _, pid in notes("asked")]
+
+
+def test_in_a_burst_both_workers_do_what_a_pass_enqueues(
+    settings: Settings, queue: Queue, start_pool: Start, notes: Notes
+) -> None:
+    queue.enqueue_pass("then-sends", wait_until(lambda: queue) and __import__("datetime").datetime.now().astimezone())
+    pool = start_pool("--burst", "-n", "2")
+    wait_until(lambda: len(notes("holding")) == 2)
+    release(settings)
+    assert pool.wait() == 0
+
+
+def test_a_stopped_burst_does_not_wait_for_retries(settings: Settings, start_pool: Start, notes: Notes) -> None:
+    (settings.data_dir / "remaining").write_text(json.dumps((0, 3600, ())))
+    pool = start_pool("--burst")
+    wait_until(lambda: notes("asked"))
+    pool.send(signal.SIGTERM)
+    assert pool.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_the_job_in_hand_end_and_starts_no_other(
+    number: signal.Signals, queue: Queue, start_pool: Start, notes: Notes
+) -> None:
+    pool = start_pool("-n", "1")
+    queue.enqueue_sends("hold", [1])
+    queue.enqueue_sends("p1", [2])
+    wait_until(lambda: notes("holding"))
+    pool.send(number)
+    assert pool.wait() == 0
+    assert notes("stopped") == [["hold", [1], False]]
+    assert notes("sent") == []
+    assert queue.length() == 1
+    assert queue.workers() == []
+
+
+def test_ctrl_c_twice_does_not_kill_the_job_in_hand(queue: Queue, start_pool: Start, notes: Notes) -> None:
+    """A message whose request is killed stays in doubt. A terminal signals all of its foreground group."""
+    pool = start_pool()
+    queue.enqueue_sends("hold", [1])
+    wait_until(lambda: notes("holding"))
+    for _ in range(3):
+        os.killpg(pool.pid, signal.SIGINT)
+    assert pool.wait() == 0
+    assert notes("stopped") == [["hold", [1], False]]
+
+
+def test_an_idle_pool_stops_at_once(queue: Queue, start_pool: Start) -> None:
+    pool = start_pool("-n", "2")
+    wait_until(lambda: len(idle_workers(queue)) == 2)
+    pool.send(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert queue.workers() == []
+
+
+def test_a_pool_stopped_while_it_starts_stops(start_pool: Start, notes: Notes) -> None:
+    pool = start_pool("-n", "2")
+    wait_until(lambda: "Starting worker pool" in pool.output)
+    pool.send(signal.SIGTERM)
+    assert pool.wait() == 0
+    wait_until(lambda: session_pids(pool.pid) == [])
+
+
+def test_a_killed_worker_is_replaced_and_its_job_learns_of_it(queue: Queue, start_pool: Start, notes: Notes) -> None:
+    pool = start_pool("-n", "1")
+    queue.enqueue_sends("hold", [1])
+    _horse, worker = wait_until(lambda: notes("holding"))[0]
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: notes("stopped") == [["hold", [1], False]])
+    queue.enqueue_sends("p1", [2])
+    wait_until(lambda: notes("sent") == [["p1", [2], False]])
+    assert pool.process.poll() is None
+
+
+def test_a_killed_job_fails_and_its_worker_goes_on(
+    queue: Queue, connection: redis.Redis, start_pool: Start, notes: Notes
+) -> None:
+    start_pool("-n", "1")
+    queue.enqueue_sends("hold", [1])
+    horse, worker = wait_until(lambda: notes("holding"))[0]
+    os.kill(horse, signal.SIGKILL)
+    queue.enqueue_sends("p1", [2])
+    wait_until(lambda: notes("sent") == [["p1", [2], False]])
+    assert is_alive(worker)
+    assert connection.zcard("rq:failed:portal") == 1
+
+
+def test_a_killed_pool_leaves_no_worker_and_no_job_behind(queue: Queue, start_pool: Start, notes: Notes) -> None:
+    pool = start_pool("-n", "2")
+    queue.enqueue_sends("hold", [1])
+    wait_until(lambda: notes("holding") and idle_workers(queue))
+    pool.send(signal.SIGKILL)
+    wait_until(lambda: session_pids(pool.pid) == [])
+    assert notes("stopped") == [["hold", [1], False]]
+    assert queue.workers() == []
+
+
+def test_a_killed_redis_comes_back_and_the_pool_with_it(
+    settings: Settings, queue: Queue, start_pool: Start, notes: Notes
+) -> None:
+    pool = start_pool("-n", "2")
+    queue.enqueue_sends("hold", [1])
+    wait_until(lambda: notes("holding") and idle_workers(queue))
+    killed = redis_pid(settings)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: redis_pid(settings) not in (None, 0, killed))
+    release(settings)
+    wait_until(lambda: notes("sent") == [["hold", [1], False]])
+    queue.enqueue_sends("p1", range(2, 202))
+    wait_until(lambda: len(notes("sent")) == 3)
+    assert pool.process.poll() is None
+
+
+def test_workers_outlive_a_redis_that_does_not_answer_for_long(
+    settings: Settings, queue: Queue, start_pool: Start, notes: Notes
+) -> None:
+    """A server of one's own, that the pool cannot start again: here it hangs, longer than any client waits."""
+    url = f"unix://{settings.socket_path}"
+    pool = start_pool("-n", "1", PORTAL_REDIS_URL=url)
+    wait_until(lambda: idle_workers(queue))
+    os.rename(settings.socket_path, settings.data_dir / "gone")
+    os.kill(idle_workers(queue)[0], signal.SIGKILL)  # its successor finds no Redis
+    wait_until(lambda: "Redis does not answer" in pool.output)
+    os.rename(settings.data_dir / "gone", settings.socket_path)
+    queue.enqueue_sends("p1", [1])
+    wait_until(lambda: notes("sent"))
+    assert pool.process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_process_shares_a_socket_with_another(queue: Queue, start_pool: Start, notes: Notes) -> None:
+    def sockets(pid: int) -> set[str]:
+        links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        return {link for link in links if link.startswith("socket:")}
+
+    pool = start_pool("-n", "2")
+    queue.enqueue_sends("hold", [1])
+    horse, worker = wait_until(lambda: idle_workers(queue) and notes("holding"))[0]
+    workers = children(pool.pid)
+    assert worker in workers
+    assert len(workers) == 2
+    first, second = (sockets(pid) for pid in workers)
+    assert first
+    assert second
+    assert not first & second
+    assert not sockets(pool.pid)
+    assert horse in children(worker)
+
+
+def test_without_credentials_it_says_loudly_that_nothing_can_be_sent(start_pool: Start) -> None:
+    pool = start_pool("--burst")
+    assert pool.wait() == 0
+    assert CANNOT_SEND in pool.output
+
+
+def test_with_a_provider_it_does_not(start_pool: Start) -> None:
+    pool = start_pool("--burst", VONAGE_BASE_URL="http://127.0.0.1:8085")
+    assert pool.wait() == 0
+    assert CANNOT_SEND not in pool.output
+
+
+def test_a_wrong_setting_ends_it_with_the_line_that_names_it(start_pool: Start) -> None:
+    pool = start_pool(PORTAL_SEND_RATE="many")
+    assert pool.wait() == 1
+    assert pool.output == "PORTAL_SEND_RATE is not a number above 0 (provider requests a second).\n"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_a_pool_has_at_least_one_worker(number: str, start_pool: Start) -> None:
+    pool = start_pool("-n", number)
+    assert pool.wait() == 2
+    assert "-n" in pool.output
+
+
+def test_the_log_names_jobs_by_ids(queue: Queue, start_pool: Start) -> None:
+    queue.enqueue_sends("p1", [41, 42])
+    pool = start_pool("--burst")
+    assert pool.wait() == 0
+    assert "send 2 of practice p1: 41 to 42" in pool.output
