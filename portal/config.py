@@ -6,9 +6,10 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from portal.sms.loopback import is_loopback
 
 # RQ over a unix socket; the kernel's limit is 107 bytes on Linux, 103 on macOS.
 LONGEST_SOCKET_PATH = 100
@@ -63,15 +64,6 @@ CANNOT_SEND = (
     "Nothing can be sent: set VONAGE_API_KEY and VONAGE_API_SECRET "
     "(or VONAGE_APPLICATION_ID and VONAGE_PRIVATE_KEY). Until then messages wait."
 )
-
-
-def is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def load_settings(env: Mapping[str, str] = os.environ) -> Settings:

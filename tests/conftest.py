@@ -11,10 +11,12 @@ from pathlib import Path
 
 import flask_migrate
 import pytest
+import redis
 from flask import Flask
 
 from portal import create_app
 from portal.config import Settings, load_settings
+from portal.embedded import ensure_redis, stop_redis
 from tests import postgresql
 
 _numbers = count()
@@ -99,3 +101,19 @@ def app(settings: Settings) -> Iterator[Flask]:
         from portal.store.database import db
 
         db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def redis_server(short_tmp: Path) -> Iterator[str]:
+    """The address of a real Redis, the embedded one, for this test process."""
+    settings = load_settings({"PORTAL_DATA_DIR": str(short_tmp / "redis")})
+    yield ensure_redis(settings)
+    stop_redis(settings)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """A Redis that is empty."""
+    with redis.Redis.from_url(redis_server) as connection:
+        connection.flushall()
+    return redis_server

@@ -1,6 +1,7 @@
 """When the provider refuses the account itself, all sending waits, and now and then one message tries."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -12,18 +13,9 @@ LONGEST_BETWEEN_PROBES = timedelta(minutes=15)
 
 
 def account_refused(session: Session, code: str, now: datetime) -> None:
-    """Since when, why, and when one message may try again: after a minute, then more and more rarely."""
-    state = store.host.find_state(session, ACCOUNT_REFUSED)
-    if state is None:
-        state = {"since": now.isoformat(), "pause": FIRST_PROBE.total_seconds() / 2}
-    pause = min(state["pause"] * 2, LONGEST_BETWEEN_PROBES.total_seconds())
-    probe_at = now + timedelta(seconds=pause)
-    store.host.record_state(
-        session,
-        ACCOUNT_REFUSED,
-        state | {"code": code, "pause": pause, "probe_at": probe_at.isoformat()},
-        now,
-    )
+    """All sending waits from now on; does nothing where it waits already."""
+    if store.host.find_state(session, ACCOUNT_REFUSED) is None:
+        _record(session, {"since": now.isoformat(), "code": code}, FIRST_PROBE, now)
 
 
 def account_is_well(session: Session, now: datetime) -> None:
@@ -32,11 +24,15 @@ def account_is_well(session: Session, now: datetime) -> None:
 
 
 def account_probed(session: Session, now: datetime) -> None:
-    """One message is on its way to try; the next may after the same pause."""
+    """One message is on its way to try; the next may after twice the pause."""
     state = store.host.find_state(session, ACCOUNT_REFUSED)
     if state is not None:
-        probe_at = (now + timedelta(seconds=state["pause"])).isoformat()
-        store.host.record_state(session, ACCOUNT_REFUSED, state | {"probe_at": probe_at}, now)
+        _record(session, state, min(2 * timedelta(seconds=state["pause"]), LONGEST_BETWEEN_PROBES), now)
+
+
+def _record(session: Session, state: dict[str, Any], pause: timedelta, now: datetime) -> None:
+    probe = {"pause": pause.total_seconds(), "probe_at": (now + pause).isoformat()}
+    store.host.record_state(session, ACCOUNT_REFUSED, state | probe, now)
 
 
 def probe_is_due(session: Session, now: datetime) -> bool | None:

@@ -57,7 +57,7 @@ def run_pass(practice_id: str, at: datetime, now: datetime) -> PassResult | None
             (business_id, appointment_date(hour.local_date, practice.lead_days))
             for business_id, hour in hours.items()
         ]
-        outcomes = list(_decide(practice, store.facts.list_due(session, practice, days, at)))
+        outcomes = list(decide_in_turn(practice, store.facts.list_due(session, practice, days, at)))
         ids = _record(session, practice, outcomes, at, now)
         statuses = [outcome.status for outcome in outcomes]
         pass_.considered = len(outcomes)
@@ -82,7 +82,7 @@ def _claim_hours(session: Session, practice: Practice, pass_: Pass) -> dict[int,
     return store.passes.claim_hours(session, pass_, hours)
 
 
-def _decide(practice: Practice, due: Iterable[Reminder]) -> Iterator[Outcome]:
+def decide_in_turn(practice: Practice, due: Iterable[Reminder]) -> Iterator[Outcome]:
     """Credits go in the order of `due`; a message that does not fit fails, and the next that fits still goes."""
     credits = practice.credits
     for reminder in due:

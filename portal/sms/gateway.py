@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from pydantic import ValidationError
 from requests import Response, Session
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
@@ -117,7 +116,7 @@ class Gateway:
                 client_ref=outgoing.client_ref,
                 webhook_version="v1",
             )
-        except ValidationError:
+        except ValueError:
             return Refused("unusable", "The message holds characters that cannot be sent.")
 
     def send(self, prepared: Sms, ttl_seconds: float) -> Outcome:
@@ -266,9 +265,7 @@ def _private_key(key: str | None) -> str | None:
 
 def _keep_quiet() -> None:
     """The SDK logs texts, numbers and credentials, at DEBUG, and at WARNING what the provider answered."""
-    logger = logging.getLogger("vonage")
-    logger.setLevel(logging.CRITICAL)
-    logger.addFilter(_nothing)
+    logging.getLogger("vonage").addFilter(_nothing)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 

@@ -2,7 +2,9 @@
 
 from portal.store import (
     appointments,
+    communications,
     credits,
+    diagnosis,
     facts,
     host,
     imports,
@@ -15,7 +17,9 @@ from portal.store.database import everything, reading, transaction
 
 __all__ = [
     "appointments",
+    "communications",
     "credits",
+    "diagnosis",
     "everything",
     "facts",
     "host",

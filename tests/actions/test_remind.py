@@ -29,7 +29,7 @@ def the_log(practice_id: str = "riverside") -> dict[str, Message]:
             .join(Message, Message.appointment_id == store.appointments.Appointment.id)
             .order_by(Message.id)
         )
-        return {external_id: message for external_id, message in rows}
+        return dict(rows.all())
 
 
 def balance(practice_id: str = "riverside") -> int:

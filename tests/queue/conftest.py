@@ -135,6 +135,7 @@ def _kill_session(program: Program) -> None:
 
 
 def session_pids(session: int) -> list[int]:
-    """The processes of a session, which children keep whatever group they are in."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,sess="], capture_output=True, text=True).stdout
-    return [int(pid) for pid, its in (line.split() for line in listing.splitlines()) if its == str(session)]
+    """The processes of a session that run; children keep it, whatever group they are in."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,sess=,stat="], capture_output=True, text=True).stdout
+    rows = [line.split() for line in listing.splitlines()]
+    return [int(pid) for pid, its, state in rows if its == str(session) and not state.startswith("Z")]

@@ -34,9 +34,9 @@ def send(practice: str, ids: list[int], is_probe: bool) -> str:
                 raise LookupError(SECRET)
             except LookupError as error:
                 raise ValueError(SECRET) from error
-        case "hold":
+        case "hold" | "hold on":
             note("holding", os.getpid(), os.getppid())
-            while not (FOLDER / "release").exists() and not stop_requested():
+            while not (FOLDER / "release").exists() and not (practice == "hold" and stop_requested()):
                 time.sleep(0.02)
     note("stopped" if stop_requested() else "sent", practice, ids, is_probe)
     return SECRET

@@ -1,6 +1,8 @@
 import json
 import zlib
+from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,10 +32,17 @@ def call(job: dict[str, bytes]) -> tuple[str, list[object]]:
     return function, arguments
 
 
+def unpacked(value: bytes) -> bytes:
+    for unpack in (zlib.decompress, lambda packed: zlib.decompress(b64decode(packed))):
+        with suppress(ValueError, zlib.error):
+            return unpack(value)
+    return value
+
+
 def everything_in(connection: redis.Redis) -> str:
     """All keys and values, unpacked, as one text."""
     found = []
-    for key in connection.keys():
+    for key in connection.scan_iter():
         match connection.type(key):
             case b"hash":
                 values = [part for pair in connection.hgetall(key).items() for part in pair]
@@ -41,12 +50,7 @@ def everything_in(connection: redis.Redis) -> str:
                 values = [part for _, row in connection.xrange(key) for pair in row.items() for part in pair]
             case _:
                 values = [connection.dump(key)]
-        for value in values:
-            try:
-                found.append(zlib.decompress(value))
-            except zlib.error:
-                found.append(value)
-        found.append(key)
+        found += [key, *map(unpacked, values)]
     return b"\n".join(found).decode(errors="replace")
 
 

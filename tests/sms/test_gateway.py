@@ -155,9 +155,9 @@ def test_closed_gateway_closes_its_connections(server, make_gateway, send):
 
 
 def test_log_holds_neither_number_nor_text_nor_credentials(server, make_gateway, send, caplog):
+    gateway = make_gateway()
     for name in (None, "vonage", "urllib3"):
         caplog.set_level(logging.DEBUG, logger=name)
-    gateway = make_gateway()
     send(gateway)
     server.behaviour = server.answer(422, {"title": "Refused", "detail": "61491570156 is barred: Mia"})
     send(gateway)

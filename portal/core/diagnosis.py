@@ -1,0 +1,217 @@
+"""Why an appointment's reminder went or did not: what was recorded, what holds now, and when the next try is."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+
+from portal.core.phrases import appointment, clock_time, moment
+from portal.core.reasons import Reason
+from portal.core.reminders import POLICY, Facts, cost
+from portal.core.states import RETRIED_BY_PASS, Status
+from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
+from portal.core.wording import LABELS, OUTCOMES, Context, Words, found, reasons_in_short, words
+
+REACHED = frozenset({Status.SENT, Status.DELIVERED, Status.UNCONFIRMED})
+ON_ITS_WAY = frozenset({Status.QUEUED, Status.SENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question of the policy, as it stands now. `fix` and `place` are empty where nothing is to be mended."""
+
+    code: Reason
+    ok: bool
+    label: str
+    detail: str
+    fix: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a pass decided."""
+
+    at: datetime
+    status: Status
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A reason that was recorded, in words. `is_mended`: it does not hold any more."""
+
+    reason: Reason
+    words: Words
+    is_mended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An appointment, its reminder's row (None and empty where it has none), and the world as it is now.
+
+    `credits`: what the message may spend, with what was taken for it. `unmet`: why it has no row, where no pass
+    will give it one.
+    """
+
+    appointment: str
+    patient: str
+    timezone: str
+    starts_local: datetime
+    facts: Facts
+    context: Context
+    credits: int
+    status: Status | None
+    reasons: tuple[Reason, ...]
+    recorded: tuple[Recorded, ...]
+    message_id: int | None
+    unmet: Reason | None
+    is_cancelled: bool
+    next_pass_at: datetime | None  # that could take it up
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    appointment: str
+    message_id: int | None
+    timezone: str
+    question: str
+    status: Status | None
+    reasons: tuple[Reason, ...]
+    explained: tuple[Explained, ...]
+    checks: tuple[Check, ...]
+    recorded: tuple[Recorded, ...]
+    recorded_in_words: tuple[str, ...]
+    next_pass_at: datetime | None
+    next_try: str
+
+    @property
+    def lines(self) -> Iterator[Check]:
+        """One check a label: the first that is crossed, else the last."""
+        for _, alike in groupby(self.checks, key=lambda check: check.label):
+            checks = list(alike)
+            yield next((check for check in checks if not check.ok), checks[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class DueDay:
+    """The day on which a business's reminders for one local date are due.
+
+    `begins`: when its pass hours begin; `ends`: when the last is over. `ran`: the instants of the passes that
+    handled its hours, by local hour. `next_pass_at`: None where none is to come.
+    """
+
+    begins: Sequence[datetime]
+    ends: datetime
+    ran: Mapping[int, datetime]
+    next_pass_at: datetime | None
+
+    def takes_up(self, cancelled_at: datetime | None) -> bool:
+        """Will a pass still look at an appointment with that cancellation?"""
+        return self.next_pass_at is not None and (cancelled_at is None or cancelled_at > self.next_pass_at)
+
+    def unmet(self, booked_at: datetime, cancelled_at: datetime | None) -> Reason | None:
+        """Why an appointment stands on no pass; None where one is to come. `booked_at`: or moved to its time."""
+        if self.takes_up(cancelled_at):
+            return None
+        if cancelled_at is not None:
+            return Reason.APPOINTMENT_CANCELLED
+        if not self.ran and booked_at <= self.begins[-1]:
+            return Reason.NO_PASS_RAN
+        return Reason.BOOKED_TOO_LATE
+
+
+def due_day(
+    starts_on: date, lead_days: int, zone_name: str, window_start: int, ran: Mapping[int, datetime], now: datetime
+) -> DueDay:
+    """Of appointments of that local date."""
+    due_on = due_date(starts_on, lead_days)
+    return DueDay(
+        begins=day_passes(due_on, zone_name, window_start),
+        ends=passes_ended_at(due_on, zone_name, window_start),
+        ran=ran,
+        next_pass_at=next_pass_at(now, starts_on, lead_days, zone_name, window_start, ran.keys()),
+    )
+
+
+def examine(case: Case, now: datetime) -> Diagnosis:
+    reasons = case.reasons if case.unmet is None else (case.unmet,)
+    may_try = not case.is_cancelled and (case.status is None or case.status in RETRIED_BY_PASS)
+    next_pass_at = case.next_pass_at if may_try else None
+    asked = checks(case.facts, case.credits, case.context)
+    return Diagnosis(
+        appointment=case.appointment,
+        message_id=case.message_id,
+        timezone=case.timezone,
+        question=_question(case),
+        status=case.status,
+        reasons=reasons,
+        explained=explain(reasons, case.context, asked),
+        checks=asked,
+        recorded=case.recorded,
+        recorded_in_words=tuple(_recorded_in_words(case, one) for one in case.recorded),
+        next_pass_at=next_pass_at,
+        next_try=_next_try(case, next_pass_at, now, all(check.ok for check in asked)),
+    )
+
+
+def checks(facts: Facts, credits: int, context: Context) -> tuple[Check, ...]:
+    """Every question of the policy in its order, and that of credits, also where something else blocks."""
+    needed = cost(facts)
+    # Without a text there is no price: any credit at all will do.
+    enough = credits > 0 if needed is None else credits >= needed
+    answers = [(rule.reason, not rule.holds(facts)) for rule in POLICY]
+    return tuple(_check(reason, ok, context) for reason, ok in [*answers, (Reason.NO_CREDITS, enough)])
+
+
+def _check(reason: Reason, ok: bool, context: Context) -> Check:
+    if ok:
+        return Check(reason, True, LABELS[reason], found(reason, context))
+    said = words(reason, context)
+    return Check(reason, False, LABELS[reason], said.says, said.fix, said.place)
+
+
+def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check]) -> tuple[Explained, ...]:
+    """Recorded reasons in words. One that has been mended since says what holds now: the details of the time
+    are gone."""
+    now_ok = {check.code: check for check in asked if check.ok}
+    explained = []
+    for reason in reasons:
+        said = words(reason, context)
+        mended = now_ok.get(reason)
+        if mended:
+            said = replace(said, says=f"No longer so. {mended.label}: {mended.detail}.", fix="", place="")
+        explained.append(Explained(reason, said, is_mended=mended is not None))
+    return tuple(explained)
+
+
+def _question(case: Case) -> str:
+    when = appointment(case.starts_local, case.context.today)
+    if case.status in REACHED | ON_ITS_WAY | {Status.UNDELIVERED, Status.UNKNOWN}:
+        return f"{case.patient}'s reminder for {when}"
+    if case.status is None and case.unmet is None:
+        return f"Will {case.patient} get a reminder for {when}?"
+    return f"Why didn't {case.patient} get a reminder for {when}?"
+
+
+def _recorded_in_words(case: Case, recorded: Recorded) -> str:
+    wall = local(recorded.at, case.timezone)
+    why = reasons_in_short(recorded.reasons)
+    what = OUTCOMES[recorded.status].word.lower()
+    return f"{moment(wall, case.context.today)}, {what}{f': {why}' if why else ''}"
+
+
+def _next_try(case: Case, next_pass_at: datetime | None, now: datetime, all_well: bool) -> str:
+    if next_pass_at is not None:
+        wall = local(next_pass_at, case.timezone)
+        when = moment(wall, case.context.today)
+        if next_pass_at <= now:
+            when = f"before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))}"
+        return f"Next try: {when}" + ("." if all_well else ", if nothing above is crossed.")
+    if case.status in REACHED or case.status is Status.UNDELIVERED:
+        return ""
+    if case.status in ON_ITS_WAY:
+        return "It goes by itself."
+    if case.is_cancelled:
+        return "No reminder is due: the appointment is cancelled."
+    return "No further try comes by itself."

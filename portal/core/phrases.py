@@ -1,0 +1,58 @@
+"""Names, times and numbers as people say them. Whatever comes in, one harmless line comes out."""
+
+from datetime import date, datetime, timedelta
+
+from portal.core.text import MONTHS, WEEKDAYS
+
+_LONGEST = 60
+# Joiners within words of Persian and Indian scripts, and within emoji: not printable, but part of a name.
+_JOINERS = "\u200c\u200d"
+
+
+def plain(text: str, longest: int = _LONGEST) -> str:
+    """One line without control characters, at most `longest` characters: for names, which may hold anything."""
+    printable = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def clock_time(wall: datetime) -> str:
+    """9:30am; 10am on the full hour."""
+    minutes = f":{wall.minute:02}" if wall.minute else ""
+    return f"{wall.hour % 12 or 12}{minutes}{'am' if wall.hour < 12 else 'pm'}"
+
+
+def day(of: date, today: date | None) -> str:
+    """today, tomorrow, yesterday; else Friday 9 May, with its year where that is another."""
+    if today is not None:
+        near = {today: "today", today + timedelta(days=1): "tomorrow", today - timedelta(days=1): "yesterday"}
+        if of in near:
+            return near[of]
+    year = "" if today is not None and of.year == today.year else f" {of.year}"
+    return f"{WEEKDAYS[of.weekday()]} {of.day} {MONTHS[of.month - 1]}{year}"
+
+
+def on(of: date, today: date | None) -> str:
+    """today; on Friday 9 May."""
+    said = day(of, today)
+    return said if said in ("today", "tomorrow", "yesterday") else f"on {said}"
+
+
+def moment(wall: datetime, today: date | None) -> str:
+    """today at 11am; on Friday 9 May at 9:30am."""
+    return f"{on(wall.date(), today)} at {clock_time(wall)}"
+
+
+def appointment(wall: datetime, today: date | None) -> str:
+    """tomorrow, 9:30am; Friday 9 May, 9:30am."""
+    return f"{day(wall.date(), today)}, {clock_time(wall)}"
+
+
+def counted(number: int, what: str) -> str:
+    """1 credit; 2 credits; 1,200 credits."""
+    return f"{number:,} {what}{'' if abs(number) == 1 else 's'}"
+
+
+def listed(parts: list[str]) -> str:
+    """a; a and b; a, b and c."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1] if parts else "") if part)
