@@ -75,3 +75,38 @@ def read_wall_times_again(session: Session, now: datetime) -> int:
             row.ends_at = resolve_near(row.ends_wall, row.timezone, row.ends_at)
             moved += 1
     return moved
+
+
+def list_future(session: Session, now: datetime, after: int, most: int) -> Sequence[tuple[int, str, bool]]:
+    """(row id, the export's id, did staff decide whether it is cancelled) of those that start after `now` and
+    are not cancelled by then, by row id, from the one after `after` on."""
+    rows = session.execute(
+        select(Appointment.id, Appointment.external_id, Appointment.staff_changed)
+        .where(
+            Appointment.id > after,
+            Appointment.starts_at > now,
+            Appointment.cancelled_at.is_(None) | (Appointment.cancelled_at > now),
+        )
+        .order_by(Appointment.id)
+        .limit(most)
+    )
+    return [(id_, external_id, "cancelled_at" in (changed or {})) for id_, external_id, changed in rows]
+
+
+def cancel(session: Session, appointment_ids: Collection[int], at: datetime) -> None:
+    session.execute(
+        update(Appointment)
+        .where(Appointment.id.in_(appointment_ids))
+        .values(cancelled_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def list_in_another_zone(session: Session, most: int) -> Sequence[Appointment]:
+    """Those whose business has another time zone than they were last read in."""
+    return session.scalars(
+        select(Appointment)
+        .join(Business, Business.id == Appointment.business_id)
+        .where(Appointment.timezone != Business.timezone)
+        .limit(most)
+    ).all()

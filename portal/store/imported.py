@@ -1,10 +1,13 @@
 """Rows that an export fills and staff may correct: what staff changed stays theirs."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, event, inspect
+from sqlalchemy import JSON, Date, DateTime, bindparam, delete, event, insert, inspect, select, update
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
+
+from portal.store.types import UtcDateTime
 
 IMPORTING = "importing"  # in session.info: the import itself writes
 
@@ -28,6 +31,23 @@ def as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date | datetime) else value
 
 
+def from_json(model: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's fields, as its columns hold them, from what `as_json` made of them."""
+    columns = model.__table__.c
+    return {
+        field: value if value is None or not isinstance(value, str) else _from_json(columns[field].type, value)
+        for field, value in values.items()
+    }
+
+
+def _from_json(column_type: Any, value: str) -> Any:
+    if isinstance(column_type, Date):
+        return date.fromisoformat(value)
+    if isinstance(column_type, DateTime | UtcDateTime):
+        return datetime.fromisoformat(value)
+    return value
+
+
 @event.listens_for(Session, "before_flush")
 def _remember_what_staff_changed(session: Session, *_: object) -> None:
     if session.info.get(IMPORTING):
@@ -44,3 +64,54 @@ def _remember_what_staff_changed(session: Session, *_: object) -> None:
         }
         if changed:
             row.staff_changed = before | changed
+
+
+# --- for the import: many rows at once, as columns, not as objects ----------------------------------------
+
+
+def list_imported(
+    session: Session, model: Any, fields: Sequence[str], external_ids: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """By the export's id: the row's `id`, its `staff_changed` and these fields."""
+    columns = [getattr(model, name) for name in ("external_id", "id", "staff_changed", *fields)]
+    rows = session.execute(select(*columns).where(model.external_id.in_(external_ids)))
+    return {row.external_id: dict(row._mapping) for row in rows}
+
+
+def find_row_ids(session: Session, model: Any, external_ids: Collection[str]) -> dict[str, int]:
+    """By the export's id."""
+    return dict(
+        session.execute(
+            select(model.external_id, model.id).where(model.external_id.in_(external_ids))
+        ).tuples()
+    )
+
+
+def record_rows(session: Session, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """New rows, each with its `practice_id`."""
+    if rows:
+        session.execute(insert(model.__table__), rows)
+
+
+def update_rows(session: Session, model: Any, practice_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set the same columns of many rows; each holds its `id` and the new values."""
+    if not rows:
+        return
+    table = model.__table__
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam("_id"), table.c.practice_id == bindparam("_practice"))
+        .values({name: bindparam(f"_{name}") for name in rows[0] if name != "id"})
+    )
+    # Not through the session's own execute: one prepared statement for all rows, narrowed by hand above.
+    session.connection().execute(
+        statement, [{"_practice": practice_id} | {f"_{k}": v for k, v in row.items()} for row in rows]
+    )
+
+
+def delete_rows(session: Session, model: Any, practice_id: str, ids: Collection[int]) -> None:
+    if ids:
+        table = model.__table__
+        session.connection().execute(
+            delete(table).where(table.c.id.in_(ids), table.c.practice_id == practice_id)
+        )

@@ -223,7 +223,7 @@ def list_claimed(session: Session, claims: Sequence[tuple[int, str]]) -> set[int
     held = session.execute(
         select(Message.id, Message.claim).where(
             Message.id.in_([message_id for message_id, _ in claims]),
-            Message.status.in_((Status.SENDING, Status.UNKNOWN)),
+            Message.status.in_(states_before(Status.SENT)),
         )
     )
     return {id_ for id_, _ in set(held) & set(claims)}

@@ -1,7 +1,8 @@
 """A practice and what it sets up: businesses, practitioners, appointment types, SMS templates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -137,6 +138,23 @@ def get_practice(session: Session, practice_id: str) -> Practice:
     if practice is None:
         raise NoSuchPractice(practice_id)
     return practice
+
+
+def find_practice(session: Session, practice_id: str) -> Practice | None:
+    return session.scalar(select(Practice).where(Practice.id == practice_id))
+
+
+def record_practice(session: Session, values: Mapping[str, Any]) -> bool:
+    """A new practice; False where its id or its number as sender is taken already."""
+    return session.execute(insert_ignoring(session, Practice.__table__), values).rowcount == 1
+
+
+def is_sender_taken(session: Session, practice_id: str, sender: str) -> bool:
+    """Whether the sender is a number that another practice of the host has."""
+    taken = select(Practice.id).where(
+        Practice.sender == sender, Practice.sender.startswith("+"), Practice.id != practice_id
+    )
+    return session.scalar(taken.limit(1)) is not None
 
 
 def lock_practice(session: Session, practice_id: str) -> Practice:
