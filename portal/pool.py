@@ -152,18 +152,27 @@ def run(settings: Settings, count: int, burst: bool) -> int:
 
 
 def _work_off(pool: Pool) -> None:
+    """Ends when the queue is empty and no retry is due within BURST_WAIT; then says what remains."""
     while True:
         pool.start(burst=True)
         if pool.was_stopped:
             return
         # In a fork: the pool must hold no database connection when it forks again.
         with ProcessPoolExecutor(1, mp_context=_fork) as executor:
-            remaining = executor.submit(jobs.requeue_due, BURST_WAIT).result()
+            remaining = executor.submit(_requeue_due).result()
         if not remaining.enqueued:
             if remaining.next_in is None:
                 click.echo("\n".join(remaining.sentences) or "Nothing remains.")
                 return
             _wait(pool, remaining.next_in)
+
+
+def _requeue_due() -> jobs.Remaining:
+    """Raises JobFailed: an error of the database can quote a row."""
+    try:
+        return jobs.requeue_due(BURST_WAIT)
+    except Exception as error:
+        raise queue.JobFailed(f"What remains cannot be told: {queue.describe(error)}") from None
 
 
 def _wait(pool: Pool, seconds: float) -> None:
@@ -182,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("vonage").setLevel(logging.WARNING)  # its DEBUG prints texts, numbers and the key
     try:
         return run(load_settings(), options.n, options.burst)
-    except (ConfigError, RedisUnavailable) as error:
+    except (ConfigError, RedisUnavailable, queue.JobFailed) as error:
         click.echo(error, err=True)
         return 1
 

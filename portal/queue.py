@@ -73,20 +73,6 @@ class WorkerSeen:
     is_alive: bool
 
 
-@dataclass(frozen=True)
-class Remaining:
-    """What is left when the queue is empty, for `worker.py --burst`.
-
-    `enqueued`: how many messages were put on the queue just now.
-    `next_in`: seconds until the first retry that is due within the time asked for, None where none is.
-    `sentences`: what stays behind, in words.
-    """
-
-    enqueued: int
-    next_in: float | None
-    sentences: Sequence[str]
-
-
 def connect(settings: Settings) -> redis.Redis:
     """A client for Redis; starts the embedded one where no address is set.
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, due_day, examine
+from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
 from portal.core.reminders import cost
@@ -51,12 +51,10 @@ def build_case(
     """`message`: the row of the appointment's present revision."""
     reminder = store.facts.list_of_appointments(session, practice, [appointment.id])[appointment.id]
     business = session.get_one(Business, appointment.business_id)
-    due_on = due_date(appointment.starts_on, practice.lead_days)
-    ran = {
-        hour.hour: at
-        for hour, at in store.diagnosis.list_pass_times(session, business.id, due_on, due_on).items()
-    }
-    due = due_day(appointment.starts_on, practice.lead_days, business.timezone, practice.window_start, ran, now)
+    due = find_due_day(session, practice, business, appointment.starts_on, now)
+    booked_at, cancelled_at = _booked_at(appointment), appointment.cancelled_at
+    next_pass_at = due.next_pass_at(booked_at, cancelled_at)
+    is_unmet = message is None and next_pass_at is None
     details = reminder.facts.details
     return Case(
         appointment=appointment.external_id,
@@ -70,10 +68,18 @@ def build_case(
         reasons=message.reasons if message else (),
         recorded=_recorded(session, business.id, events),
         message_id=message.id if message else None,
-        unmet=None if message else due.unmet(_booked_at(appointment), appointment.cancelled_at),
-        is_cancelled=appointment.cancelled_at is not None and not due.takes_up(appointment.cancelled_at),
-        next_pass_at=due.next_pass_at,
+        unmet=due.unmet(booked_at, cancelled_at) if is_unmet else None,
+        is_cancelled=cancelled_at is not None and next_pass_at is None,
+        next_pass_at=next_pass_at,
     )
+
+
+def find_due_day(session: Session, practice: Practice, business: Business, starts_on: date, now: datetime) -> DueDay:
+    """Of a business's appointments of that local date."""
+    due_on = due_date(starts_on, practice.lead_days)
+    times = store.diagnosis.list_pass_times(session, business.id, due_on, due_on)
+    ran = {hour.hour: at for hour, at in times.items()}
+    return DueDay(starts_on, practice.lead_days, business.timezone, practice.window_start, ran, now)
 
 
 def _booked_at(appointment: Appointment) -> datetime:
@@ -90,9 +96,7 @@ def _recorded(session: Session, business_id: int, events: Sequence[MessageEvent]
     if not decisions:
         return ()
     days = [decision.at.date() for decision in decisions]
-    passes = set(
-        store.diagnosis.list_pass_times(session, business_id, min(days) - _DAY, max(days) + _DAY).values()
-    )
+    passes = set(store.diagnosis.list_pass_times(session, business_id, min(days) - _DAY, max(days) + _DAY).values())
     # That none ran was found by the first run after.
     return tuple(one for one in decisions if one.at in passes or Reason.NO_PASS_RAN in one.reasons)
 
@@ -112,7 +116,7 @@ def _context(
     opt_out = store.diagnosis.find_opt_out(
         session, appointment.patient_id, number_to_text(facts.numbers, facts.countries)
     )
-    last_ran = max(due.ran.values(), default=None)
+    begins, last_ran = due.begins, max(due.ran.values(), default=None)
     booked_at = _booked_at(appointment)
 
     def there(instant: datetime | None) -> datetime | None:
@@ -140,29 +144,27 @@ def _context(
         credits_left=practice.credits,
         credits_needed=cost(facts),
         credits_taken=message.charged if message else 0,
-        last_chance=there(due.begins[-1]) if due.begins[-1] > now else None,
-        booked=there(booked_at) if booked_at > (last_ran or due.begins[-1]) else None,
+        last_chance=there(begins[-1]) if begins[-1] > now else None,
+        booked=there(booked_at) if booked_at > (last_ran or begins[-1]) else None,
         was_moved=appointment.moved_at is not None,
         cancelled=there(appointment.cancelled_at),
-        passes_begin=there(due.begins[0]),
+        passes_begin=there(begins[0]),
         passes_end=there(due.ends),
         last_pass=there(last_ran),
     )
     return context if message is None else with_message(context, message, events, zone)
 
 
-def with_message(
-    context: Context, message: Message, events: Sequence[MessageEvent], zone: str
-) -> Context:
+def with_message(context: Context, message: Message, events: Sequence[MessageEvent], zone: str) -> Context:
     """What the row and its events add: the deadline, and what the provider said."""
-    titles = [
-        event.detail.split(";", 2)[2]
-        for event in events
-        if event.event == Status.FAILED and event.detail.count(";") >= 2 and event.detail.startswith("provider-refused;")
-    ]
+    title = ""
+    for event in events:
+        reason, _, said = event.detail.partition(";")
+        if event.event == Status.FAILED and reason == Reason.PROVIDER_REFUSED:
+            title = said.partition(";")[2]
     return replace(
         context,
         deadline=local(message.deadline_at, zone) if message.deadline_at else None,
         provider_code=message.provider_code or "",
-        provider_title=titles[-1] if titles else "",
+        provider_title=title,
     )

@@ -67,7 +67,7 @@ class Case:
     message_id: int | None
     unmet: Reason | None
     is_cancelled: bool
-    next_pass_at: datetime | None  # that could take it up
+    next_pass_at: datetime | None  # the pass that would take it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +95,40 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class DueDay:
-    """The day on which a business's reminders for one local date are due.
+    """The day on which a business's reminders for appointments of one local date are due, as it stands at `now`.
 
-    `begins`: when its pass hours begin; `ends`: when the last is over. `ran`: the instants of the passes that
-    handled its hours, by local hour. `next_pass_at`: None where none is to come.
+    `ran`: the instants of the passes that have handled its hours, by local hour.
     """
 
-    begins: Sequence[datetime]
-    ends: datetime
+    starts_on: date
+    lead_days: int
+    timezone: str
+    window_start: int
     ran: Mapping[int, datetime]
-    next_pass_at: datetime | None
+    now: datetime
 
-    def takes_up(self, cancelled_at: datetime | None) -> bool:
-        """Will a pass still look at an appointment with that cancellation?"""
-        return self.next_pass_at is not None and (cancelled_at is None or cancelled_at > self.next_pass_at)
+    @property
+    def begins(self) -> Sequence[datetime]:
+        """When its pass hours begin."""
+        return day_passes(due_date(self.starts_on, self.lead_days), self.timezone, self.window_start)
 
-    def unmet(self, booked_at: datetime, cancelled_at: datetime | None) -> Reason | None:
-        """Why an appointment stands on no pass; None where one is to come. `booked_at`: or moved to its time."""
-        if self.takes_up(cancelled_at):
-            return None
+    @property
+    def ends(self) -> datetime:
+        return passes_ended_at(due_date(self.starts_on, self.lead_days), self.timezone, self.window_start)
+
+    def next_pass_at(self, booked_at: datetime, cancelled_at: datetime | None) -> datetime | None:
+        """When a pass next takes up such an appointment; None: no more."""
+        at = next_pass_at(self.now, self.starts_on, self.lead_days, self.timezone, self.window_start, self.ran.keys())
+        if at is not None and at < booked_at:
+            at = next((begin for begin in self._to_come if begin >= booked_at), None)
+        return None if at is None or (cancelled_at is not None and cancelled_at <= at) else at
+
+    @property
+    def _to_come(self) -> Iterator[datetime]:
+        return (begin for begin in self.begins if local(begin, self.timezone).hour not in self.ran)
+
+    def unmet(self, booked_at: datetime, cancelled_at: datetime | None) -> Reason:
+        """Why no pass met such an appointment, where none will. `booked_at`: or moved to its time."""
         if cancelled_at is not None:
             return Reason.APPOINTMENT_CANCELLED
         if not self.ran and booked_at <= self.begins[-1]:
@@ -121,23 +136,10 @@ class DueDay:
         return Reason.BOOKED_TOO_LATE
 
 
-def due_day(
-    starts_on: date, lead_days: int, zone_name: str, window_start: int, ran: Mapping[int, datetime], now: datetime
-) -> DueDay:
-    """Of appointments of that local date."""
-    due_on = due_date(starts_on, lead_days)
-    return DueDay(
-        begins=day_passes(due_on, zone_name, window_start),
-        ends=passes_ended_at(due_on, zone_name, window_start),
-        ran=ran,
-        next_pass_at=next_pass_at(now, starts_on, lead_days, zone_name, window_start, ran.keys()),
-    )
-
-
 def examine(case: Case, now: datetime) -> Diagnosis:
     reasons = case.reasons if case.unmet is None else (case.unmet,)
-    may_try = not case.is_cancelled and (case.status is None or case.status in RETRIED_BY_PASS)
-    next_pass_at = case.next_pass_at if may_try else None
+    may_try = case.status is None or case.status in RETRIED_BY_PASS
+    next_at = case.next_pass_at if may_try else None
     asked = checks(case.facts, case.credits, case.context)
     return Diagnosis(
         appointment=case.appointment,
@@ -150,8 +152,8 @@ def examine(case: Case, now: datetime) -> Diagnosis:
         checks=asked,
         recorded=case.recorded,
         recorded_in_words=tuple(_recorded_in_words(case, one) for one in case.recorded),
-        next_pass_at=next_pass_at,
-        next_try=_next_try(case, next_pass_at, now, all(check.ok for check in asked)),
+        next_pass_at=next_at,
+        next_try=_next_try(case, next_at, now, all(check.ok for check in asked)),
     )
 
 
@@ -201,11 +203,11 @@ def _recorded_in_words(case: Case, recorded: Recorded) -> str:
     return f"{moment(wall, case.context.today)}, {what}{f': {why}' if why else ''}"
 
 
-def _next_try(case: Case, next_pass_at: datetime | None, now: datetime, all_well: bool) -> str:
-    if next_pass_at is not None:
-        wall = local(next_pass_at, case.timezone)
+def _next_try(case: Case, next_at: datetime | None, now: datetime, all_well: bool) -> str:
+    if next_at is not None:
+        wall = local(next_at, case.timezone)
         when = moment(wall, case.context.today)
-        if next_pass_at <= now:
+        if next_at <= now:
             when = f"before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))}"
         return f"Next try: {when}" + ("." if all_well else ", if nothing above is crossed.")
     if case.status in REACHED or case.status is Status.UNDELIVERED:

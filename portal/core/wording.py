@@ -251,8 +251,7 @@ def _provider_refused(c: Context) -> Words:
 def _provider_account(c: Context) -> Words:
     until = f", until {moment(c.deadline, c.today)}" if c.deadline else ""
     says = (
-        "All sending waits; your administrator sees this as an alarm. "
-        f"It goes by itself once that is mended{until}."
+        f"All sending waits; your administrator sees this as an alarm. It goes by itself once that is mended{until}."
     )
     return Words("Waiting: the provider refuses our account", says)
 
@@ -400,7 +399,9 @@ def event(name: str, detail: str) -> str:
         case Status.UNCONFIRMED:
             return "Unconfirmed: no receipt came within 72 hours"
         case Status.NOT_SENT | Status.FAILED | Status.CANCELLED | Status.EXPIRED:
-            return f"{OUTCOMES[Status(name)].word}: {reasons_in_short(recorded_reasons(detail)) or 'no cause was noted'}"
+            return (
+                f"{OUTCOMES[Status(name)].word}: {reasons_in_short(recorded_reasons(detail)) or 'no cause was noted'}"
+            )
         case "not-reached":
             return f"Tried: the provider was not reached, {_answer(detail)}; it is tried again by itself"
         case "throttled":

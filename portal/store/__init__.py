@@ -12,6 +12,7 @@ from portal.store import (
     passes,
     patients,
     practices,
+    revision,
 )
 from portal.store.database import everything, reading, transaction
 
@@ -29,5 +30,6 @@ __all__ = [
     "patients",
     "practices",
     "reading",
+    "revision",
     "transaction",
 ]

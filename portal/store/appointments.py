@@ -1,5 +1,6 @@
 """Appointments: the wall time and zone that staff entered, and the instant these make."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, select
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from portal.core.timing import resolve_near
 from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
 from portal.store.imported import Imported
+from portal.store.practices import Business
 from portal.store.types import RowId, UtcDateTime
 
 
@@ -93,20 +95,15 @@ def list_future(session: Session, now: datetime, after: int, most: int) -> Seque
     return [(id_, external_id, "cancelled_at" in (changed or {})) for id_, external_id, changed in rows]
 
 
-def cancel(session: Session, appointment_ids: Collection[int], at: datetime) -> None:
-    session.execute(
-        update(Appointment)
-        .where(Appointment.id.in_(appointment_ids))
-        .values(cancelled_at=at)
-        .execution_options(synchronize_session=False)
+def list_in_another_zone(session: Session, most: int) -> Sequence[tuple[Appointment, str]]:
+    """Those whose business has another time zone than they were last read in, and that zone."""
+    return (
+        session.execute(
+            select(Appointment, Business.timezone)
+            .join(Business, Business.id == Appointment.business_id)
+            .where(Appointment.timezone != Business.timezone)
+            .limit(most)
+        )
+        .tuples()
+        .all()
     )
-
-
-def list_in_another_zone(session: Session, most: int) -> Sequence[Appointment]:
-    """Those whose business has another time zone than they were last read in."""
-    return session.scalars(
-        select(Appointment)
-        .join(Business, Business.id == Appointment.business_id)
-        .where(Appointment.timezone != Business.timezone)
-        .limit(most)
-    ).all()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -14,6 +14,8 @@ from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import Patient
 from portal.store.practices import Business
+
+_Rows: TypeAlias = Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Filter:
     appointment_id: int | None = None
 
 
-_ENTRY = (
+_ENTRY: _Rows = (
     select(
         Message,
         Appointment.external_id,
@@ -83,7 +85,7 @@ def find_entry(session: Session, message_id: int) -> Entry | None:
 
 def list_searchable(session: Session, wanted: Filter, most: int, before: int | None) -> Sequence[Searchable]:
     """What a search looks at, the newest first."""
-    statement = (
+    statement: _Rows = (
         select(Message.id, Message.to, Message.body, Patient.first_name, Patient.last_name)
         .select_from(Message)
         .join(Patient, Patient.id == Message.patient_id, isouter=True)
@@ -98,7 +100,7 @@ def list_searchable(session: Session, wanted: Filter, most: int, before: int | N
     ]
 
 
-def _narrowed(statement: Select[Any], wanted: Filter) -> Select[Any]:
+def _narrowed(statement: _Rows, wanted: Filter) -> _Rows:
     if wanted.status is not None:
         statement = statement.where(Message.status == wanted.status)
     if wanted.appointment_id is not None:
@@ -106,5 +108,5 @@ def _narrowed(statement: Select[Any], wanted: Filter) -> Select[Any]:
     return statement
 
 
-def _entries(session: Session, statement: Select[Any]) -> list[Entry]:
+def _entries(session: Session, statement: _Rows) -> list[Entry]:
     return [Entry(*row) for row in session.execute(statement)]

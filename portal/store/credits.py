@@ -104,6 +104,6 @@ def record_entries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(table_of(CreditEntry)), rows)
 
 
-def list_entries(session: Session, most: int) -> Sequence[CreditEntry]:
-    """The newest first."""
+def list_entries(session: Session, most: int | None) -> Sequence[CreditEntry]:
+    """The newest first; all where `most` is None."""
     return session.scalars(select(CreditEntry).order_by(CreditEntry.id.desc()).limit(most)).all()

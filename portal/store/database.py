@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
@@ -145,17 +145,17 @@ def _session(scope: object, *, write: bool) -> Iterator[Session]:
         db.session.remove()
 
 
-def transaction(practice_id: str) -> Any:
+def transaction(practice_id: str) -> AbstractContextManager[Session]:
     """`with transaction(practice) as session`: all or nothing, commits at the end, one practice's rows only."""
     return _session(practice_id, write=True)
 
 
-def reading(practice_id: str) -> Any:
+def reading(practice_id: str) -> AbstractContextManager[Session]:
     """`with reading(practice) as session`: one consistent look at one practice's rows."""
     return _session(practice_id, write=False)
 
 
-def everything(*, write: bool = False) -> Any:
+def everything(*, write: bool = False) -> AbstractContextManager[Session]:
     """`with everything() as session`: the rows of all practices; for the host's own work only."""
     return _session(_EVERYTHING, write=write)
 

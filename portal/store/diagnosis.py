@@ -51,3 +51,14 @@ def list_pass_times(session: Session, business_id: int, since: date, until: date
         .order_by(Pass.at)
     )
     return {PassHour(local_date, hour): at for local_date, hour, at in rows}
+
+
+def list_booked(session: Session, business_id: int, day: date) -> dict[int, tuple[datetime, str]]:
+    """For each appointment of a business's local day, when it was booked or moved to its time, and the export's id
+    of its patient."""
+    rows = session.execute(
+        select(Appointment.id, Appointment.booked_at, Appointment.moved_at, Patient.external_id)
+        .join(Patient, Patient.id == Appointment.patient_id)
+        .where(Appointment.business_id == business_id, Appointment.starts_on == day)
+    )
+    return {id_: (max(booked_at, moved_at or booked_at), patient) for id_, booked_at, moved_at, patient in rows}

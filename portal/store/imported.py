@@ -80,11 +80,8 @@ def list_imported(
 
 def find_row_ids(session: Session, model: Any, external_ids: Collection[str]) -> dict[str, int]:
     """By the export's id."""
-    return dict(
-        session.execute(
-            select(model.external_id, model.id).where(model.external_id.in_(external_ids))
-        ).tuples()
-    )
+    found = select(model.external_id, model.id).where(model.external_id.in_(external_ids))
+    return dict(session.execute(found).tuples().all())
 
 
 def record_rows(session: Session, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:

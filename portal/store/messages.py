@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.reasons import Reason
-from portal.core.states import Direction, Kind, Status
+from portal.core.states import Direction, Kind, Status, states_before
 from portal.store.database import (
     Model,
     PracticeOwned,

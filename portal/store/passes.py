@@ -10,6 +10,7 @@ from portal.core.timing import PassHour
 from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, insert_ignoring, referable, row_id, table_of
 from portal.store.messages import DAY_BEFORE, Message
+from portal.store.practices import Business
 from portal.store.types import RowId, UtcDateTime
 
 
@@ -142,6 +143,21 @@ def list_unmet(session: Session, business_id: int, day: date, met_by: datetime) 
     ).all()
 
 
-def list_passes(session: Session, most: int) -> Sequence[Pass]:
-    """The newest first."""
-    return session.scalars(select(Pass).order_by(Pass.id.desc()).limit(most)).all()
+def list_passes(session: Session, most: int, before: int | None = None) -> Sequence[Pass]:
+    """The newest first, of those with an id below `before`."""
+    statement = select(Pass).order_by(Pass.id.desc()).limit(most)
+    return session.scalars(statement if before is None else statement.where(Pass.id < before)).all()
+
+
+def list_businesses_of(session: Session, pass_ids: Collection[int]) -> dict[int, list[str]]:
+    """For each pass the export's ids of the businesses whose hours it handled."""
+    businesses: dict[int, list[str]] = {}
+    rows = session.execute(
+        select(HandledHour.pass_id, Business.external_id)
+        .join(Business, Business.id == HandledHour.business_id)
+        .where(HandledHour.pass_id.in_(pass_ids))
+        .order_by(HandledHour.pass_id, Business.id)
+    )
+    for pass_id, external_id in rows:
+        businesses.setdefault(pass_id, []).append(external_id)
+    return businesses

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
 from portal.core.reminders import Preference
 from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
-from portal.store.imported import Imported
+from portal.store.imported import Imported, update_rows
 from portal.store.types import RowId, UtcDateTime, words
 
 
@@ -111,6 +112,61 @@ def list_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, li
     for patient_id, type_, number, e164, region, kind in rows:
         numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind))
     return numbers
+
+
+def list_patients_after(session: Session, after: int, most: int) -> Sequence[tuple[int, str]]:
+    """(row id, the export's id) of the practice's patients by row id, from the one after `after` on."""
+    return (
+        session.execute(
+            select(Patient.id, Patient.external_id).where(Patient.id > after).order_by(Patient.id).limit(most)
+        )
+        .tuples()
+        .all()
+    )
+
+
+def list_imported_numbers(
+    session: Session, first_patient: int, last_patient: int
+) -> dict[int, list[dict[str, Any]]]:
+    """For each patient, the rows that an export brought, also those that staff removed, in the order entered."""
+    numbers: dict[int, list[dict[str, Any]]] = {}
+    for row in session.execute(
+        select(
+            PhoneRow.patient_id,
+            PhoneRow.id,
+            PhoneRow.type,
+            PhoneRow.number,
+            PhoneRow.position,
+            PhoneRow.e164,
+            PhoneRow.region,
+            PhoneRow.kind,
+            PhoneRow.from_export,
+            PhoneRow.removed_at,
+            PhoneRow.staff_changed,
+        )
+        .where(PhoneRow.patient_id.between(first_patient, last_patient), PhoneRow.from_export)
+        .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
+    ):
+        numbers.setdefault(row.patient_id, []).append(dict(row._mapping))
+    return numbers
+
+
+def parsed_columns(number: str, country: str) -> dict[str, Any]:
+    """What a row of that number holds, for writing many at once; see `PhoneRow.retype`."""
+    parsed = parse_number(number, country)
+    return {"number": number, "e164": parsed.e164, "region": parsed.region, "kind": parsed.kind}
+
+
+def parse_numbers_again(session: Session, practice_id: str, country: str) -> None:
+    """Where a practice has another country now, its numbers are read as that country's."""
+    after = 0
+    while rows := session.execute(
+        select(PhoneRow.id, PhoneRow.number).where(PhoneRow.id > after).order_by(PhoneRow.id).limit(1000)
+    ).all():
+        after = rows[-1].id
+        update_rows(
+            session, PhoneRow, practice_id, [{"id": row.id} | parsed_columns(row.number, country) for row in rows]
+        )
 
 
 def list_number_rows(session: Session, patient_id: int) -> Sequence[PhoneRow]:

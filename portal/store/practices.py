@@ -8,7 +8,15 @@ from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, sel
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.reminders import Preference, Sending
-from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
+from portal.store.database import (
+    Model,
+    PracticeOwned,
+    belongs_to,
+    insert_ignoring,
+    referable,
+    row_id,
+    table_of,
+)
 from portal.store.imported import Imported
 from portal.store.types import RowId, UtcDateTime, words
 
@@ -146,7 +154,8 @@ def find_practice(session: Session, practice_id: str) -> Practice | None:
 
 def record_practice(session: Session, values: Mapping[str, Any]) -> bool:
     """A new practice; False where its id or its number as sender is taken already."""
-    return session.execute(insert_ignoring(session, Practice.__table__), values).rowcount == 1
+    table = table_of(Practice)
+    return session.scalar(insert_ignoring(session, table).returning(table.c.id), values) is not None
 
 
 def is_sender_taken(session: Session, practice_id: str, sender: str) -> bool:

@@ -6,13 +6,20 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from portal.config import load_settings
 from portal.processes import stop_requested
-from portal.queue import Queue, Remaining, connect
+from portal.queue import Queue, connect
 
 FOLDER = Path(os.environ["PORTAL_DATA_DIR"])
 SECRET = "Mia Novak, 0491 570 156"
+
+
+class Remaining(NamedTuple):
+    enqueued: int
+    next_in: float | None
+    sentences: list[str]
 
 
 def note(*words: object) -> None:
@@ -44,10 +51,12 @@ def send(practice: str, ids: list[int], is_probe: bool) -> str:
 
 def requeue_due(within: float) -> Remaining:
     """What the test has laid down, the first line first."""
+    if (FOLDER / "no database").exists():
+        raise ValueError(SECRET)
     path = FOLDER / "remaining"
     lines = path.read_text().splitlines() if path.exists() else []
     if not lines:
-        return Remaining(0, None, ())
+        return Remaining(0, None, [])
     path.write_text("\n".join(lines[1:]))
     note("asked", within, os.getpid())
     remaining = Remaining(*json.loads(lines[0]))

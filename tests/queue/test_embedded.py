@@ -128,11 +128,8 @@ def test_without_the_package_a_server_on_the_path_is_used(
     (tmp_path / "redis-server").symlink_to(embedded._binary())
     monkeypatch.setattr(embedded, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    ensure_redis(settings)
-    command = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(redis_pid(settings))], capture_output=True, text=True
-    ).stdout
-    assert command.startswith(str(tmp_path / "redis-server"))
+    with redis.Redis.from_url(ensure_redis(settings)) as client:
+        assert client.info("server")["executable"] == str(tmp_path / "redis-server")
 
 
 def test_without_any_server_it_says_what_to_install(

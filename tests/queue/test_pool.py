@@ -76,6 +76,16 @@ def test_a_stopped_burst_does_not_wait_for_retries(settings: Settings, start_poo
     assert pool.wait() == 0
 
 
+def test_a_burst_that_cannot_tell_what_remains_fails_in_words(settings: Settings, start_pool: Start) -> None:
+    (settings.data_dir / "no database").touch()
+    pool = start_pool("--burst")
+    assert pool.wait() == 1
+    last = pool.output.splitlines()[-1]
+    assert last.startswith("What remains cannot be told: builtins.ValueError in ")
+    assert "Traceback" not in pool.output
+    assert "Mia" not in pool.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_lets_the_job_in_hand_end_and_starts_no_other(
     number: signal.Signals, queue: Queue, start_pool: Start, notes: Notes

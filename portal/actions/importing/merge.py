@@ -41,3 +41,13 @@ def merge(current: Row, staff_changed: Row | None, exported: Row) -> Merged:
             staff[field] = value
             conflicts.append(field)
     return Merged(values, staff or None, tuple(conflicts))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a stored row. `columns`: everything to write to it; None where nothing changes."""
+
+    columns: dict[str, Any] | None
+    conflicts: tuple[str, ...]
+    is_applied: bool  # something of the export was taken
+    withdraws: bool = False  # an appointment's: what is still queued for it is not to go

@@ -1,0 +1,1 @@
+"""Benchmarks of the pass and of sending. `python -m bench --help`."""

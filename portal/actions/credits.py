@@ -1,0 +1,47 @@
+"""A practice's credits: the balance, the ledger, a top-up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal import store
+from portal.store.credits import CreditEntry, EntryKind
+
+MOST_AT_ONCE = 1_000_000
+_HIGHEST_BALANCE = 1_000_000_000
+_LONGEST_REFERENCE = 200
+
+
+class CreditsRefused(ValueError):
+    """The top-up cannot be taken; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`entries`: the newest first."""
+
+    balance: int
+    entries: Sequence[CreditEntry]
+
+
+def top_up(practice_id: str, amount: int, reference: str, now: datetime) -> int:
+    """Returns the new balance. Raises CreditsRefused, NoSuchPractice."""
+    if not 1 <= amount <= MOST_AT_ONCE:
+        raise CreditsRefused(f"A top-up is a whole number from 1 to {MOST_AT_ONCE:,}.")
+    if len(reference) > _LONGEST_REFERENCE or not reference.isprintable():
+        raise CreditsRefused(f"The reference is one line of at most {_LONGEST_REFERENCE} characters.")
+    with store.transaction(practice_id) as session:
+        practice = store.practices.lock_practice(session, practice_id)
+        if practice.credits + amount > _HIGHEST_BALANCE:
+            raise CreditsRefused(f"The balance would be above {_HIGHEST_BALANCE:,}.")
+        entry = {"practice_id": practice_id, "at": now, "kind": EntryKind.TOP_UP, "amount": amount}
+        store.credits.record_entries(session, [entry | {"message_id": None, "reference": reference}])
+        session.refresh(practice)
+        return practice.credits
+
+
+def ledger(practice_id: str, most: int | None) -> Ledger:
+    """The newest entries; all of them where `most` is None. Raises NoSuchPractice."""
+    with store.reading(practice_id) as session:
+        balance = store.practices.get_practice(session, practice_id).credits
+        return Ledger(balance, store.credits.list_entries(session, most))

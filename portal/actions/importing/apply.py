@@ -1,0 +1,167 @@
+"""Save the checked rows: merge each into what the practice has. The practice is locked meanwhile."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.importing.appointments import STORED, merge_appointment, new_appointment
+from portal.actions.importing.merge import Change, merge
+from portal.actions.importing.phone_numbers import NumbersPlan, plan_numbers
+from portal.actions.importing.problems import Report
+from portal.actions.importing.results import Conflict, Counts
+from portal.actions.importing.scratch import AT_ONCE, Scratch
+from portal.actions.importing.tables import APPOINTMENTS, PATIENTS, PHONE_NUMBERS, Table
+from portal.actions.stop import withdraw
+from portal.store.imported import (
+    as_json,
+    delete_rows,
+    find_row_ids,
+    from_json,
+    list_imported,
+    record_rows,
+    update_rows,
+)
+from portal.store.patients import PhoneRow, parsed_columns
+from portal.store.practices import Practice
+
+WRITTEN = ("type", "number", "position", "e164", "region", "kind", "from_export", "staff_changed")
+Exported = dict[str, dict[str, Any]]  # rows by the export's id
+
+
+class Apply:
+    """The writing of one import. `counts`, by file, go on from what was read and rejected."""
+
+    def __init__(
+        self,
+        session: Session,
+        practice: Practice,
+        scratch: Scratch,
+        report: Report,
+        counts: Mapping[str, Counts],
+        sizes: Mapping[str, int],
+        now: datetime,
+    ) -> None:
+        self._session = session
+        self._practice = practice
+        self._scratch = scratch
+        self._report = report
+        self._counts = counts
+        self._sizes = sizes
+        self._now = now
+        self._saved: Counter[str] = Counter()  # rows by file
+        self.conflicts: list[Conflict] = []
+
+    def apply_rows(self, table: Table) -> None:
+        fields = STORED if table is APPOINTMENTS else table.model.IMPORTED_FIELDS
+        counts = self._counts[table.file]
+        for exported in self._scratch.list_rows(table.file):
+            self._resolve_references(table, exported)
+            stored = list_imported(self._session, table.model, fields, exported.keys())
+            added: list[dict[str, Any]] = []
+            changed: list[dict[str, Any]] = []
+            withdrawn: list[int] = []
+            for external_id, values in exported.items():
+                row = stored.get(external_id)
+                if row is None:
+                    added.append(self._new_row(table, external_id, values))
+                    continue
+                change = self._merge(table, row, values)
+                if change.columns:
+                    changed.append({"id": row["id"]} | change.columns)
+                if change.withdraws:
+                    withdrawn.append(row["id"])
+                counts.changed += change.is_applied
+                self._note_conflicts(table, external_id, change.conflicts)
+            record_rows(self._session, table.model, added)
+            update_rows(self._session, table.model, self._practice.id, changed)
+            withdraw(self._session, self._practice.id, withdrawn, self._now)
+            counts.added += len(added)
+            self._tell_progress(table.file, len(exported))
+        counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+
+    def _resolve_references(self, table: Table, exported: Exported) -> None:
+        """From the export's ids to row ids."""
+        for field, target in table.references.items():
+            wanted = {id_ for row in exported.values() if (id_ := row[field]) is not None}
+            found = find_row_ids(self._session, target.model, wanted)
+            for row in exported.values():
+                row[field] = None if row[field] is None else found[row[field]]
+
+    def _new_row(self, table: Table, external_id: str, values: dict[str, Any]) -> dict[str, Any]:
+        own = {"practice_id": self._practice.id, "external_id": external_id}
+        if table is APPOINTMENTS:
+            return own | new_appointment(values)
+        return own | from_json(table.model, values) | table.derive(values)
+
+    def _merge(self, table: Table, row: Mapping[str, Any], values: dict[str, Any]) -> Change:
+        if table is APPOINTMENTS:
+            return merge_appointment(row, values, self._now)
+        current = {field: as_json(row[field]) for field in values}
+        merged = merge(current, row["staff_changed"], values)
+        if not merged.values and merged.staff_changed == row["staff_changed"]:
+            return Change(None, (), is_applied=False)
+        final = current | merged.values
+        columns = from_json(table.model, final) | table.derive(final) | {"staff_changed": merged.staff_changed}
+        return Change(columns, merged.conflicts, is_applied=bool(merged.values))
+
+    def _note_conflicts(self, table: Table, external_id: str, fields: tuple[str, ...] | list[str]) -> None:
+        self.conflicts += [Conflict(table.file, external_id, table.column_of(field)) for field in fields]
+
+    def apply_numbers(self, *, may_remove: bool, are_patients_there: bool) -> None:
+        """`are_patients_there`: the export holds patients.csv, so one of its patients without a number has none."""
+        counts = self._counts[PHONE_NUMBERS.file]
+        after = 0
+        while patients := store.patients.list_patients_after(self._session, after, AT_ONCE):
+            first, after = patients[0][0], patients[-1][0]
+            external_ids = [external_id for _, external_id in patients]
+            exported = self._scratch.find_numbers(external_ids)
+            if are_patients_there:
+                in_export = self._scratch.find_rows(PATIENTS.file, external_ids)
+                exported = {id_: [] for id_, seen in in_export.items() if seen.values is not None} | exported
+            for id_ in self._scratch.find_doubtful(external_ids):
+                exported.pop(id_, None)
+            stored = store.patients.list_imported_numbers(self._session, first, after)
+            plans = {
+                row_id: plan_numbers(stored.get(row_id, ()), exported[external_id], may_remove=may_remove)
+                for row_id, external_id in patients
+                if external_id in exported
+            }
+            self._write_numbers(plans, {row["id"]: row for rows in stored.values() for row in rows})
+            for row_id, external_id in patients:
+                if row_id in plans:
+                    self._note_conflicts(PHONE_NUMBERS, external_id, plans[row_id].conflicts)
+                    counts.changed += plans[row_id].applied
+            self._tell_progress(PHONE_NUMBERS.file, sum(map(len, exported.values())))
+        counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+
+    def _write_numbers(self, plans: Mapping[int, NumbersPlan], stored: Mapping[int, dict[str, Any]]) -> None:
+        practice, counts = self._practice, self._counts[PHONE_NUMBERS.file]
+        added = [
+            {"practice_id": practice.id, "patient_id": patient_id, "from_export": True}
+            | row
+            | parsed_columns(row["number"], practice.country)
+            for patient_id, plan in plans.items()
+            for row in plan.added
+        ]
+        changed = []
+        for plan in plans.values():
+            for id_, new in plan.changed.items():
+                if "number" in new:
+                    new |= parsed_columns(new["number"], practice.country)
+                changed.append({name: (stored[id_] | new)[name] for name in ("id", *WRITTEN)})
+        removed = [id_ for plan in plans.values() for id_ in plan.removed]
+        record_rows(self._session, PhoneRow, added)
+        update_rows(self._session, PhoneRow, practice.id, changed)
+        delete_rows(self._session, PhoneRow, practice.id, removed)
+        counts.added += len(added)
+        counts.removed += len(removed)
+
+    def _tell_progress(self, file: str, rows: int) -> None:
+        """The second half of a file's way: its saved rows, as a share of its bytes."""
+        self._saved[file] += rows
+        size, read = self._sizes[file], self._counts[file].read
+        self._report.progress(file, size + size * self._saved[file] // max(read, 1), 2 * size)

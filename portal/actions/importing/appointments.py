@@ -1,0 +1,191 @@
+"""Appointments of an export: their times are local to their business, and a move is seen by the wall clock."""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.importing.fields import Json
+from portal.actions.importing.merge import Change, merge
+from portal.actions.importing.scratch import AT_ONCE, Scratch
+from portal.actions.importing.tables import APPOINTMENTS, BUSINESSES
+from portal.actions.stop import withdraw
+from portal.core.timing import local, parse_time, resolve_near
+from portal.store.appointments import Appointment
+from portal.store.imported import as_json, from_json, list_imported, update_rows
+from portal.store.practices import Business
+
+TIME_COLUMNS = ("starts_at", "ends_at", "booked_at", "cancelled_at")
+_WALLS = ("starts_wall", "ends_wall")
+# What is written beside the fields that the export holds.
+_DERIVED = ("timezone", "starts_on", "starts_at", "ends_at", "revision", "moved_at")
+STORED = (*Appointment.IMPORTED_FIELDS, *_DERIVED)
+
+
+def find_zones(session: Session, scratch: Scratch, businesses: Collection[str]) -> dict[str, str]:
+    """The time zone that each business will have after this import, by the export's id."""
+    exported = scratch.find_rows(BUSINESSES.file, businesses)
+    stored = list_imported(session, Business, ["timezone"], businesses)
+    zones = {id_: seen.values["timezone"] for id_, seen in exported.items() if seen.values}
+    for id_, row in stored.items():
+        new = {"timezone": zones.get(id_, row["timezone"])}
+        zones[id_] = merge(row, row["staff_changed"], new).values.get("timezone", row["timezone"])
+    return zones
+
+
+def read_times(texts: Mapping[str, str], zone: str) -> tuple[dict[str, Json], dict[str, str]]:
+    """From the columns of TIME_COLUMNS the fields that they fill, and what is wrong by column."""
+    instants: dict[str, datetime | None] = {}
+    faults: dict[str, str] = {}
+    for column in TIME_COLUMNS:
+        text = texts[column].strip()
+        try:
+            instants[column] = None if column == "cancelled_at" and not text else parse_time(text, zone)
+        except ValueError as error:
+            faults[column] = str(error)
+    starts_at, ends_at = instants.get("starts_at"), instants.get("ends_at")
+    if starts_at and ends_at and ends_at < starts_at:
+        faults["ends_at"] = "it ends before it starts."
+    if faults or not starts_at or not ends_at:
+        return {}, faults
+    return {
+        "starts_wall": _wall(starts_at, zone).isoformat(),
+        "ends_wall": _wall(ends_at, zone).isoformat(),
+        "starts_at": starts_at.isoformat(),
+        "ends_at": ends_at.isoformat(),
+        "booked_at": as_json(instants["booked_at"]),
+        "cancelled_at": as_json(instants["cancelled_at"]),
+        "timezone": zone,
+        "has_offset": not _is_local(texts["starts_at"]),
+    }, {}
+
+
+def _wall(instant: datetime, zone: str) -> datetime:
+    return local(instant, zone).replace(tzinfo=None)
+
+
+def _is_local(text: str) -> bool:
+    return datetime.fromisoformat(text.strip()).tzinfo is None
+
+
+def new_appointment(exported: Mapping[str, Any]) -> dict[str, Any]:
+    values = {field: value for field, value in exported.items() if field != "has_offset"}
+    row = from_json(Appointment, values)
+    return row | {"starts_on": row["starts_wall"].date(), "revision": 0}
+
+
+def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: datetime) -> Change:
+    """Merge the export's row into the stored one; both refer to others by row ids.
+
+    A start at another wall time, or another business, is a move. The same wall time read by new rules of its
+    zone, or the same instant written with another offset, is none.
+    """
+    before = row["staff_changed"] or {}
+    current = {field: as_json(row[field]) for field in Appointment.IMPORTED_FIELDS}
+    staff = dict(before)
+    if any(field in before for field in _WALLS):
+        # Start and end stand together: staff's start with the export's end might end before it starts.
+        staff = {field: current[field] for field in _WALLS} | staff
+    unread = staff
+    if (
+        exported["has_offset"]
+        and exported["timezone"] != row["timezone"]
+        and exported["business_id"] == current["business_id"]
+        and "business_id" not in before
+    ):
+        # The business was given another time zone. A time with its offset is the same instant as before, which
+        # the new zone's clocks show differently; a local time is the same on the clock, so it is left as it is.
+        if unread.keys() >= set(_WALLS):
+            staff = staff | _seen_in(exported["timezone"], staff, row)
+        else:
+            current = current | _seen_in(exported["timezone"], current, row)
+    merged = merge(current, staff, {field: exported[field] for field in current})
+    final = current | merged.values
+    staff_changed = (before or None) if merged.staff_changed == unread else merged.staff_changed
+    columns = from_json(Appointment, final) | _instants(row, exported, final)
+    was_moved = not merged.values.keys().isdisjoint({"starts_wall", "business_id"}) or _is_other_hour(row, columns)
+    columns |= {"staff_changed": staff_changed}
+    columns |= {"revision": row["revision"] + was_moved, "moved_at": now if was_moved else row["moved_at"]}
+    is_cancelled = "cancelled_at" in merged.values and columns["cancelled_at"] is not None
+    return Change(
+        columns if any(row[name] != value for name, value in columns.items()) else None,
+        merged.conflicts,
+        is_applied=bool(merged.values) or was_moved or row["timezone"] != columns["timezone"],
+        withdraws=was_moved or (is_cancelled and columns["cancelled_at"] <= now),
+    )
+
+
+def _seen_in(zone: str, walls: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str]:
+    """The instants of these wall times, as the clocks of another zone show them."""
+    seen = {}
+    for field, instant in zip(_WALLS, (row["starts_at"], row["ends_at"]), strict=True):
+        same = resolve_near(datetime.fromisoformat(walls[field]), row["timezone"], instant)
+        seen[field] = _wall(same, zone).isoformat()
+    return seen
+
+
+def _instants(row: Mapping[str, Any], exported: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any]:
+    """The zone, local date and instants that belong to the merged wall times."""
+    is_there = final["business_id"] == exported["business_id"]
+    zone = exported["timezone"] if is_there else row["timezone"]
+    walls = {field: datetime.fromisoformat(final[field]) for field in _WALLS}
+    if is_there and all(final[field] == exported[field] for field in _WALLS):
+        starts_at, ends_at = (datetime.fromisoformat(exported[field]) for field in ("starts_at", "ends_at"))
+    elif zone == row["timezone"] and all(walls[field] == row[field] for field in _WALLS):
+        starts_at, ends_at = row["starts_at"], row["ends_at"]
+    else:
+        starts_at = resolve_near(walls["starts_wall"], zone, row["starts_at"])
+        ends_at = resolve_near(walls["ends_wall"], zone, row["ends_at"])
+    return {
+        "timezone": zone,
+        "starts_on": walls["starts_wall"].date(),
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+
+
+def _is_other_hour(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
+    """The clocks show this wall time twice, and it was the other time."""
+    return columns["starts_at"] != row["starts_at"] and columns["starts_wall"] == row["starts_wall"] == _wall(
+        row["starts_at"], columns["timezone"]
+    )
+
+
+def find_missing(session: Session, scratch: Scratch, now: datetime) -> Iterator[dict[int, str]]:
+    """Future appointments that the export no longer holds: some at a time, the export's id by row id.
+
+    Without those of which staff decided whether they are cancelled.
+    """
+    after = 0
+    while rows := store.appointments.list_future(session, now, after, AT_ONCE):
+        after = rows[-1][0]
+        there = scratch.find_lines(APPOINTMENTS.file, [external_id for _, external_id, _ in rows])
+        yield {id_: external_id for id_, external_id, is_staffs in rows if external_id not in there and not is_staffs}
+
+
+def cancel_missing(session: Session, practice_id: str, ids: Collection[int], now: datetime) -> None:
+    """Cancel them now, so that no reminder goes."""
+    update_rows(session, Appointment, practice_id, [{"id": id_, "cancelled_at": now} for id_ in ids])
+    withdraw(session, practice_id, ids, now)
+
+
+def follow_zones(session: Session, practice_id: str) -> None:
+    """Appointments of businesses that were given another time zone, and that this export does not hold: they
+    keep their wall time, as it stood in everybody's diary."""
+    while rows := store.appointments.list_in_another_zone(session, AT_ONCE):
+        update_rows(
+            session,
+            Appointment,
+            practice_id,
+            [
+                {
+                    "id": row.id,
+                    "timezone": zone,
+                    "starts_at": resolve_near(row.starts_wall, zone, row.starts_at),
+                    "ends_at": resolve_near(row.ends_wall, zone, row.ends_at),
+                }
+                for row, zone in rows
+            ],
+        )

@@ -1,0 +1,88 @@
+"""A patient's phone numbers: the export's rows against the stored ones. They have no ids of their own."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portal.actions.importing.merge import merge
+from portal.core.numbers import PhoneType
+
+Stored = Mapping[str, Any]  # id, type, number, position, staff_changed, removed_at
+Exported = tuple[str, str]  # type, number
+
+
+@dataclass(slots=True)
+class NumbersPlan:
+    """What becomes of one patient's numbers. `added` and `changed` hold the columns to write, `changed` by row
+    id; `conflicts` are fields."""
+
+    added: list[dict[str, Any]] = field(default_factory=list)
+    changed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    removed: list[int] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    applied: int = 0  # rows of which something of the export was taken
+
+
+def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, may_remove: bool = True) -> NumbersPlan:
+    """Merge a patient's exported rows into the stored ones that an export brought (not those that staff added).
+
+    `may_remove` is false where the export may hold more rows than could be read.
+    """
+    plan = NumbersPlan()
+    pairs = _match(stored, exported)
+    for position, (type_, number) in enumerate(exported):
+        row = pairs.get(position)
+        if row is None:
+            plan.added.append({"type": PhoneType(type_), "number": number, "position": position})
+            continue
+        new = {"type": type_, "number": number, "position": position}
+        merged = merge(row, row["staff_changed"], new)
+        plan.conflicts += merged.conflicts
+        is_removed = row["removed_at"] is not None
+        if is_removed:
+            # Staff took this number away: that stands, and what the export changed about it is told.
+            plan.conflicts += [name for name in merged.values if name != "position"]
+        if merged.values or merged.staff_changed != row["staff_changed"]:
+            plan.changed[row["id"]] = merged.values | {"staff_changed": merged.staff_changed}
+        if merged.values and not is_removed:
+            plan.applied += 1
+    if may_remove:
+        matched = {row["id"] for row in pairs.values()}
+        _remove([row for row in stored if row["id"] not in matched], plan)
+    return plan
+
+
+def _exported_number(row: Stored) -> str:
+    """As the export last had it."""
+    return str((row["staff_changed"] or {}).get("number", row["number"]))
+
+
+def _match(stored: Sequence[Stored], exported: Sequence[Exported]) -> dict[int, Stored]:
+    """The stored row of each exported one, by position: first those of the same number, then in their order.
+
+    A number that staff removed is met again by itself only: another one in its place is a new number.
+    """
+    pairs: dict[int, Stored] = {}
+    by_number: dict[str, deque[Stored]] = {}
+    for row in stored:
+        by_number.setdefault(_exported_number(row), deque()).append(row)
+    for position, (_, number) in enumerate(exported):
+        if by_number.get(number):
+            pairs[position] = by_number[number].popleft()
+    matched = {row["id"] for row in pairs.values()}
+    left = deque(row for row in stored if row["removed_at"] is None and row["id"] not in matched)
+    for position in range(len(exported)):
+        if position not in pairs and left:
+            pairs[position] = left.popleft()
+    return pairs
+
+
+def _remove(rows: Sequence[Stored], plan: NumbersPlan) -> None:
+    """What is gone from the export goes, but what staff changed is theirs from now on."""
+    for row in rows:
+        if row["staff_changed"] and row["removed_at"] is None:
+            plan.conflicts += [name for name in row["staff_changed"] if name != "position"] or ["position"]
+            plan.changed[row["id"]] = {"from_export": False, "staff_changed": None}
+        else:
+            plan.removed.append(row["id"])

@@ -1,0 +1,19 @@
+"""What everyone should know who looks at sending: why nothing goes."""
+
+from datetime import datetime
+
+from portal import store
+from portal.config import CANNOT_SEND
+
+
+def notices(can_send: bool) -> list[str]:
+    """Of the whole host, in sentences. `can_send`: there are credentials, or a simulator."""
+    with store.everything() as session:
+        refused = store.host.find_state(session, store.host.ACCOUNT_REFUSED)
+    found = [] if can_send else [CANNOT_SEND]
+    if refused:
+        since = datetime.fromisoformat(refused["since"])
+        found.append(
+            f"All sending waits: since {since:%d %B, %H:%M} UTC the provider refuses our account ({refused['code']})."
+        )
+    return found

@@ -1,0 +1,94 @@
+"""`portal up`, `portal demo`, `portal down`: everything on one machine, started and ended together."""
+
+import os
+import shutil
+import socket
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from portal import clock, create_app, demo, store
+from portal.commands.base import Failed, json_option, print_json, warn
+from portal.commands.host import HOST, WEB_PORT, port_type, upgrade
+from portal.config import CANNOT_SEND, Settings, load_settings
+from portal.supervisor import Child, run, stop_running
+
+# The longest request to the provider, and what its answer changes.
+_WORKER_STOP_SECONDS = 40.0
+
+
+def _child(name: str, *arguments: str, stop_seconds: float = 10.0) -> Child:
+    return Child(name, [sys.executable, "-m", "portal", *arguments], stop_seconds=stop_seconds)
+
+
+def _children(port: int, workers: int) -> list[Child]:
+    return [
+        _child("workers", "worker", "-n", str(workers), stop_seconds=_WORKER_STOP_SECONDS),
+        _child("web server", "web", "--port", str(port)),
+        _child("clock", "clock"),
+    ]
+
+
+@click.command()
+@click.option("--port", type=port_type, default=WEB_PORT, show_default=True, help="Of the pages.")
+@click.option("-n", "workers", type=click.IntRange(1), default=2, show_default=True, help="Number of workers.")
+def up(port: int, workers: int) -> None:
+    """Web, workers, schedule and embedded Redis together, for one machine. Ctrl-C ends them."""
+    settings = load_settings()
+    _check_port(port)
+    _prepare(settings)
+    if not settings.can_send:
+        warn([CANNOT_SEND])
+    _say_where(port)
+    run(settings, _children(port, workers))
+
+
+def _prepare(settings: Settings) -> None:
+    """The database, made where there is none; one of another version is not changed unasked."""
+    app = create_app(settings)
+    with app.app_context():
+        revision = store.revision.find_revision()
+        if revision is None:
+            upgrade(app)
+        elif revision != store.revision.newest_revision():
+            raise Failed("The database is of another version of the portal: run `portal init` to upgrade it.")
+        store.database.db.engine.dispose()
+
+
+def _say_where(port: int) -> None:
+    click.echo(
+        f"The pages are at http://{HOST}:{port}/ for this machine only, until there is sign-in. Ctrl-C ends everything."
+    )
+
+
+@click.command("demo")
+@click.option("--port", type=port_type, help=f"Of the pages. Default: {WEB_PORT}, or another that is free.")
+@click.option("--fresh", is_flag=True, help="Make the demo practice anew.")
+def demo_(port: int | None, fresh: bool) -> None:
+    """A demo practice with everything running, and a stand-in for the provider: no real text is sent."""
+    port = _check_port(port) if port else _free_port(WEB_PORT)
+    simulator_port = _free_port(0)
+    settings = demo_settings(simulator_port)
+    if fresh:
+        stop_running(settings)
+        shutil.rmtree(settings.data_dir, ignore_errors=True)
+    made = demo.prepare(settings, clock.now())
+    click.echo(made)
+    _say_where(port)
+    plan = ["--plan", str(demo.plan_file(settings))]
+    simulator = _child("simulator", "simulator", "--port", str(simulator_port), *plan)
+    run(settings, [simulator, *_children(port, 2)])
+
+
+def demo_settings(simulator_port: int) -> Settings:
+    """Of an installation of its own, whatever else is set: this process and its children see nothing real."""
+    data_dir = demo_dir(load_settings_leniently())
+    for name in [name for name in os.environ if name.startswith(("VONAGE_", "PORTAL_"))]:
+        if name not in ("PORTAL_SEND_RATE", "PORTAL_SUPPORT_CONTACT"):
+            del os.environ[name]
+    os.environ["PORTAL_DATA_DIR"] = str(data_dir)
+    os.environ["VONAGE_BASE_URL"] = f"http://{HOST}:{simulator_port}"
+    return load_settings()
