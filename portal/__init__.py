@@ -44,5 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Migrate(app, db, directory=str(_HERE / "migrations"), render_as_batch=True, compare_type=True)
 
     import portal.store  # noqa: F401  every table is known to migrations
+    from portal.web import register
 
+    register(app)
     return app

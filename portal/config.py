@@ -144,9 +144,7 @@ def _url(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
         return None
     parts = urlsplit(value)
     if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
-        raise ConfigError(
-            f"{name} is not an address that starts with {' or '.join(f'{s}://' for s in schemes)}."
-        )
+        raise ConfigError(f"{name} is not an address that starts with {' or '.join(f'{s}://' for s in schemes)}.")
     try:
         _ = parts.port
     except ValueError:
@@ -159,9 +157,7 @@ def _database_url(value: str | None, data_dir: Path) -> str:
         return f"sqlite:///{data_dir / 'portal.db'}"
     if value.startswith(("sqlite:///", "postgresql+psycopg://")):
         return value
-    raise ConfigError(
-        "PORTAL_DATABASE_URL is not an address that starts with postgresql+psycopg:// or sqlite:///."
-    )
+    raise ConfigError("PORTAL_DATABASE_URL is not an address that starts with postgresql+psycopg:// or sqlite:///.")
 
 
 def _base_url(value: str | None) -> str | None:

@@ -103,7 +103,9 @@ def requeue_due(within_seconds: float) -> Remaining:
     pause = first_due_at - now
     if pause <= timedelta(seconds=within_seconds):
         return Remaining(enqueued, max(0.5, pause.total_seconds()), ())
-    return Remaining(enqueued, None, (f"{_messages(count)} queued, the first is due at {first_due_at:%H:%M:%S} UTC.",))
+    return Remaining(
+        enqueued, None, (f"{_messages(count)} queued, the first is due at {first_due_at:%H:%M:%S} UTC.",)
+    )
 
 
 def _messages(count: int) -> str:

@@ -22,6 +22,7 @@ from rq.worker_pool import WorkerPool
 from portal import clock, jobs, queue
 from portal.config import CANNOT_SEND, ConfigError, Settings, load_settings
 from portal.embedded import RedisUnavailable, ensure_redis, redis_pid
+from portal.errors import describe
 from portal.processes import STOP_SIGNALS, StopFlag, end_with_parent, end_with_supervisor, heed
 
 BURST_WAIT = 60.0  # seconds that --burst waits for a retry
@@ -66,6 +67,11 @@ class Worker(rq.Worker):
         except (redis.ConnectionError, redis.TimeoutError) as error:
             # RQ would end here and leave the job running without a worker.
             self.log.warning("Worker %s: Redis does not answer (%s)", self.name, error)
+
+    def run_maintenance_tasks(self) -> None:
+        """The sweep too: a retry that is due in seconds must not wait for cron, which may call once an hour."""
+        super().run_maintenance_tasks()
+        queue.Queue(self.connection).enqueue_sweep()
 
     def subscribe(self) -> None:
         """No commands through Redis, and no thread that could hold a lock while the worker forks."""
@@ -130,6 +136,7 @@ def _run_worker(settings: Settings, name: str, burst: bool, pool_pid: int) -> No
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     os.setpgrp()  # Ctrl-C reaches the pool only, which tells its workers
     end_with_parent(pool_pid)
+    jobs.worker_app()  # made before the worker forks for each job; it connects to nothing yet
     try:
         Worker(name, queue.connect(settings)).work(burst=burst, with_scheduler=False)
     except (redis.RedisError, RedisUnavailable) as error:
@@ -172,7 +179,7 @@ def _requeue_due() -> jobs.Remaining:
     try:
         return jobs.requeue_due(BURST_WAIT)
     except Exception as error:
-        raise queue.JobFailed(f"What remains cannot be told: {queue.describe(error)}") from None
+        raise queue.JobFailed(f"What remains cannot be told: {describe(error)}") from None
 
 
 def _wait(pool: Pool, seconds: float) -> None:

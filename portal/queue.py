@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from traceback import walk_tb
 from typing import Any, TypeVar
 
 import redis
@@ -23,11 +22,13 @@ from rq.worker_registration import get_keys
 
 from portal.config import Settings
 from portal.embedded import RedisUnavailable, ensure_redis
+from portal.errors import describe
 
 # One queue only: RQ loses a job that is taken off the first of several when its worker is killed then.
 NAME = "portal"
 RUN = "portal.jobs.run_pass"
 SEND = "portal.jobs.send"
+SWEEP = "portal.jobs.sweep"
 
 CHUNK = 100  # messages a job
 BATCH = 100  # jobs a round trip
@@ -40,6 +41,8 @@ JOB_TIMEOUT = 3_600
 
 # The zones' hours begin at quarters of an hour, so within one the same businesses are due.
 QUARTER_SECONDS = 900
+
+SWEEP_SECONDS = 55  # once a minute, whoever asks
 
 # A worker says that it lives every 15 seconds while it waits, every 10 while it works.
 HEARTBEAT_LIMIT = timedelta(seconds=60)
@@ -136,6 +139,14 @@ class Queue:
                 self._queue.enqueue_many(jobs)
         return len(chunks)
 
+    def enqueue_sweep(self) -> bool:
+        """Enqueue a sweep, unless one was less than a minute ago."""
+        with _redis_errors():
+            if not self.connection.set("portal:swept", 1, nx=True, ex=SWEEP_SECONDS):
+                return False
+            self._queue.enqueue_many([_job(SWEEP, (), "sweep")])
+        return True
+
     def length(self) -> int:
         with _redis_errors():
             return self._queue.count
@@ -161,20 +172,6 @@ class Queue:
         return [
             _seen(key, [value.decode() for value in row]) for key, row in zip(keys, rows, strict=True) if all(row)
         ]
-
-
-def describe(error: BaseException) -> str:
-    """The types and places of an exception and its causes, without their texts, which may hold anything."""
-    parts: list[str] = []
-    link: BaseException | None = error
-    while link is not None:
-        places = [
-            f"{frame.f_globals.get('__name__')}:{line} {frame.f_code.co_name}"
-            for frame, line in walk_tb(link.__traceback__)
-        ]
-        parts.append(f"{type(link).__module__}.{type(link).__qualname__} in " + " > ".join(places))
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return "; from ".join(parts)
 
 
 @contextmanager

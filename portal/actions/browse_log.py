@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from portal import store
 from portal.actions.diagnose import NoSuchAppointment
-from portal.core.search import parse
+from portal.core.search import Query, parse
 from portal.core.states import Status
 from portal.store.communications import Entry, Filter
 from portal.store.messages import MessageEvent
@@ -20,12 +22,13 @@ SEARCH_REACH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The newest first. `older` is the id to go on from, None at the end. `reached_limit`: a search stopped
-    there before its page was full."""
+    """The newest first; `country` is the practice's. `older` is the id to go on from, None at the end.
+    `has_reached_limit`: a search stopped there before its page was full."""
 
+    country: str
     entries: list[Entry]
     older: int | None
-    reached_limit: bool = False
+    has_reached_limit: bool = False
 
 
 def browse(
@@ -40,23 +43,32 @@ def browse(
     """`appointment` is the export's id. Raises NoSuchAppointment."""
     query = parse(search)
     with store.reading(practice_id) as session:
+        country = store.practices.get_practice(session, practice_id).country
         wanted = _filter(session, status, appointment)
         if query is None:
             entries = store.communications.list_newest(session, wanted, most + 1, before)
             more = len(entries) > most
-            return Page(entries[:most], entries[most - 1].message.id if more else None)
-        found: list[int] = []
-        for _ in range(SEARCH_REACH // _SEARCH_STEP):
-            rows = store.communications.list_searchable(session, wanted, _SEARCH_STEP, before)
-            for row in rows:
-                before = row.id
-                if query.matches(row):
-                    found.append(row.id)
-                if len(found) == most:
-                    return Page(store.communications.list_by_id(session, found), before)
-            if len(rows) < _SEARCH_STEP:
-                return Page(store.communications.list_by_id(session, found), None)
-        return Page(store.communications.list_by_id(session, found), before, reached_limit=True)
+            return Page(country, entries[:most], entries[most - 1].message.id if more else None)
+        found, older, has_reached_limit = _search(session, query, wanted, most, before)
+        return Page(country, store.communications.list_by_id(session, found), older, has_reached_limit)
+
+
+def _search(
+    session: Session, query: Query, wanted: Filter, most: int, before: int | None
+) -> tuple[list[int], int | None, bool]:
+    """The ids found, the newest first; where to go on; whether the search stopped there before it had so many."""
+    found: list[int] = []
+    for _ in range(SEARCH_REACH // _SEARCH_STEP):
+        rows = store.communications.list_searchable(session, wanted, _SEARCH_STEP, before)
+        for row in rows:
+            before = row.id
+            if query.matches(row):
+                found.append(row.id)
+            if len(found) == most:
+                return found, before, False
+        if len(rows) < _SEARCH_STEP:
+            return found, None, False
+    return found, before, True
 
 
 def stream(
@@ -83,7 +95,7 @@ def stream(
         after = entries[-1].message.id
 
 
-def _filter(session: Any, status: Status | None, appointment: str | None) -> Filter:
+def _filter(session: Session, status: Status | None, appointment: str | None) -> Filter:
     if appointment is None:
         return Filter(status)
     row = store.appointments.find_appointment(session, appointment)

@@ -26,7 +26,7 @@ from portal.actions.importing.problems import CannotImport, Problem, Rejects, Re
 from portal.actions.importing.results import Conflict, Counts, ImportResult
 from portal.actions.importing.scratch import Scratch
 from portal.actions.importing.tables import APPOINTMENTS, IN_ORDER, PATIENTS, PHONE_NUMBERS
-from portal.store.imported import IMPORTING
+from portal.store.imported import IMPORTING, plan_each_lookup
 from portal.store.imports import ImportRun
 from portal.store.practices import NoSuchPractice, Practice
 
@@ -59,7 +59,9 @@ def import_folder(
             stack.callback(rejected.discard)
         scratch = stack.enter_context(Scratch())
         with store.reading(id_ or "") as session:
-            check = Check(session, scratch, report, rejected)
+            is_new = file is not None and store.practices.find_practice(session, id_ or "") is None
+            country = file.values.get("country") if file and is_new else None
+            check = Check(session, scratch, report, rejected, country)
             _check_practice(session, check, file, id_)
             is_refused = check.problems > 0  # nothing can be imported into a practice that is not understood
             for table in IN_ORDER:
@@ -142,13 +144,14 @@ def _save(
     now: datetime,
 ) -> _Saved:
     session.info[IMPORTING] = True
+    plan_each_lookup(session)
     is_new = file is not None and record_new_practice(session, practice_id, file, now)
     practice = _lock(session, practice_id)
     country = practice.country
     counts = {name: Counts(read=found.read, rejected=found.rejected) for name, found in check.files.items()}
     conflicts: list[Conflict] = []
     if file is not None:
-        counts[FILE] = Counts(read=1, added=int(is_new))
+        counts = {FILE: Counts(read=1, added=int(is_new))} | counts
         if not is_new:
             merged = apply_practice(session, practice, file, now)
             counts[FILE].changed = int(bool(merged.values))
@@ -160,7 +163,7 @@ def _save(
             continue
         if table is PHONE_NUMBERS:
             apply.apply_numbers(
-                may_remove=check.files[table.file].is_whole, are_patients_there=PATIENTS.file in check.files
+                is_whole=check.files[table.file].is_whole, are_patients_there=PATIENTS.file in check.files
             )
         else:
             apply.apply_rows(table)

@@ -17,10 +17,12 @@ from rich.text import Text
 from portal import create_app, store
 from portal.actions.notices import notices
 from portal.config import Settings, load_settings
+from portal.core.phrases import plain
 from portal.core.wording import Outcome
 
 _WIDTH_OF_A_FILE = 200  # characters, where the output is no terminal: no line is folded without need
 _NARROW = 72
+_LONGEST_CELL = 1_000
 _MOST_IDS = 20
 _STYLES = {"grey": "bright_black", "blue": "blue", "green": "green", "red": "red", "amber": "yellow"}
 
@@ -44,10 +46,13 @@ def installation(*, concerns_sending: bool = False) -> Iterator[Installation]:
     settings = load_settings()
     app = create_app(settings)
     with app.app_context():
-        _check_database()
-        if concerns_sending:
-            warn(notices(settings.can_send))
-        yield Installation(settings, app)
+        try:
+            _check_database()
+            if concerns_sending:
+                warn(notices(settings.can_send))
+            yield Installation(settings, app)
+        finally:
+            store.database.db.engine.dispose()
 
 
 def _check_database() -> None:
@@ -135,4 +140,4 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], ri
 
 
 def _cell(cell: str | Text) -> Text:
-    return cell if isinstance(cell, Text) else Text(cell)
+    return cell if isinstance(cell, Text) else Text(plain(cell, _LONGEST_CELL))

@@ -1,6 +1,5 @@
 """Commands for the host: the database, what cron calls, and each program on its own."""
 
-import errno
 import json
 import logging
 import sys
@@ -20,8 +19,9 @@ from portal.config import Settings, load_settings
 from portal.core.phrases import counted
 from portal.embedded import RedisUnavailable
 from portal.enqueue import enqueue
+from portal.errors import describe
 from portal.processes import end_with_supervisor
-from portal.queue import Queue, connect, describe
+from portal.queue import Queue, connect
 from portal.sms.simulator import Options, PlanError, Simulator
 
 CLOCK_SECONDS = 60.0
@@ -32,10 +32,6 @@ HOST = "127.0.0.1"  # until there is sign-in, the pages are this machine's alone
 port_type = click.IntRange(1, 65535)
 
 
-def is_taken(error: OSError) -> bool:
-    return error.errno in (errno.EADDRINUSE, errno.EACCES)
-
-
 @click.command()
 @json_option
 def init(as_json: bool) -> None:
@@ -44,6 +40,7 @@ def init(as_json: bool) -> None:
     app = create_app(settings)
     with app.app_context():
         before, after = upgrade(app)
+        store.database.db.engine.dispose()
     kind = "sqlite" if settings.is_sqlite else "postgresql"
     if as_json:
         print_json({"database": kind, "before": before, "revision": after})
@@ -80,7 +77,10 @@ class _Instant(click.ParamType):
 @click.option("--at", metavar="TIME", type=_Instant(), help="Stands for now in passes and due days (ISO 8601).")
 @json_option
 def enqueue_(at: datetime | None, as_json: bool) -> None:
-    """What cron calls: find what is due and enqueue it, settle what time has settled."""
+    """What cron calls: enqueue what is due.
+
+    It also settles what time alone has settled.
+    """
     with installation(concerns_sending=True) as here:
         done = enqueue(here.settings, Queue(connect(here.settings)), clock.now(), at)
     if as_json:
@@ -97,7 +97,10 @@ def enqueue_(at: datetime | None, as_json: bool) -> None:
 @click.option("--burst", is_flag=True, help="End when nothing is left to do now.")
 @click.option("-n", "count", type=click.IntRange(1), default=2, show_default=True, help="Number of workers.")
 def worker(burst: bool, count: int) -> None:
-    """The workers, which decide and send (the same as python worker.py)."""
+    """The workers, which decide and send.
+
+    The same as python worker.py.
+    """
     sys.exit(pool.main([*(["--burst"] if burst else []), "-n", str(count)]))
 
 
@@ -108,12 +111,17 @@ def worker(burst: bool, count: int) -> None:
 @click.option("--receipts", is_flag=True, help="Report each message as delivered.")
 @click.option("--webhook-url", help="Where receipts go; on this machine only.")
 @click.option(
-    "--plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file of rules: what to refuse."
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of rules: what to refuse.",
 )
 def simulator(
     port: int, latency: float, rate_limit: int | None, receipts: bool, webhook_url: str | None, plan: Path | None
 ) -> None:
-    """A stand-in for the provider's Messages API, on this machine only."""
+    """A stand-in for the provider.
+
+    It speaks the Messages API, on this machine only.
+    """
     end_with_supervisor()
     options = Options(latency_ms=latency, rate_limit=rate_limit, receipts=receipts, webhook_url=webhook_url)
     try:
@@ -147,8 +155,8 @@ def web(port: int) -> None:
 def clock_() -> None:
     """Calls the script every minute, as cron does elsewhere."""
     end_with_supervisor()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s clock: %(message)s", datefmt="%H:%M:%S")
     with installation() as here:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s clock: %(message)s", datefmt="%H:%M:%S")
         while True:
             _tick(here.settings)
             time.sleep(CLOCK_SECONDS)
@@ -159,7 +167,9 @@ def _tick(settings: Settings) -> None:
     try:
         done = enqueue(settings, Queue(connect(settings)), clock.now())
         if done.practices or done.requeued or done.swept:
-            logging.info("%d due for a pass, %d enqueued again, %d settled", done.practices, done.requeued, done.swept)
+            logging.info(
+                "%d due for a pass, %d enqueued again, %d settled", done.practices, done.requeued, done.swept
+            )
     except RedisUnavailable as error:
         logging.error("%s", error)
     except Exception as error:

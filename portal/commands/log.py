@@ -24,7 +24,8 @@ from portal.commands.base import (
     print_rows,
 )
 from portal.core.diagnosis import Check, Diagnosis
-from portal.core.phrases import clock_time, counted, day
+from portal.core.numbers import as_people_say
+from portal.core.phrases import clock_time, day
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.core.timing import local
@@ -36,7 +37,7 @@ _MOST_FOR_PEOPLE = 200
 
 @click.command()
 @click.option("--appointment", metavar="ID", help="Only of this appointment (the export's id).")
-@click.option("--status", type=click.Choice(list(Status)), help="Only of this outcome.")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only of this outcome.")
 @click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 200; all with --json.")
 @practice_option
 @json_option
@@ -54,14 +55,14 @@ def log(appointment: str | None, status: str | None, most: int | None, practice:
             return
         page = browse(id_, most or _MOST_FOR_PEOPLE, status=wanted, appointment=appointment)
     headings = ("message", "when", "patient", "appointment", "to", "outcome", "why")
-    print_rows(headings, [_log_row(entry) for entry in page.entries], right=("message",))
+    print_rows(headings, [_log_row(entry, page.country) for entry in page.entries], right=("message",))
     if not page.entries:
         click.echo("No message yet.")
     if page.older is not None:
         click.echo(f"There are older ones: the newest {len(page.entries)} are shown; --most shows more.")
 
 
-def _log_row(entry: Entry) -> tuple[str | Text, ...]:
+def _log_row(entry: Entry, country: str) -> tuple[str | Text, ...]:
     message = entry.message
     at = message.sent_at or message.pass_at or message.created_at
     return (
@@ -69,7 +70,7 @@ def _log_row(entry: Entry) -> tuple[str | Text, ...]:
         _wall(at, entry.timezone),
         entry.full_name,
         entry.appointment or "",
-        message.to or "",
+        as_people_say(message.to, country) if message.to else "",
         outcome_text(OUTCOMES[message.status]),
         reasons_in_short(message.reasons),
     )
@@ -84,7 +85,10 @@ def _wall(instant: datetime, zone: str | None) -> str:
 @practice_option
 @json_option
 def why(appointment: str, practice: str | None, as_json: bool) -> None:
-    """Why an appointment's reminder went, or did not (APPOINTMENT is the export's id)."""
+    """Why a reminder went, or did not.
+
+    APPOINTMENT is the export's id.
+    """
     with installation(concerns_sending=True):
         found = diagnose(pick_practice(practice), appointment, clock.now())
     if as_json:
@@ -139,8 +143,9 @@ def _print_check(check: Check) -> None:
 @practice_option
 @json_option
 def preview_(day_: datetime | None, practice: str | None, as_json: bool) -> None:
-    """Who will and will not be reached with the reminders for a day, and why.
+    """Who will and will not be reached, and why.
 
+    With the reminders for the appointments of one day.
     Without --date: the appointments of the next reminder hour to come.
     """
     with installation(concerns_sending=True):
@@ -222,7 +227,10 @@ def _row(line: Line) -> tuple[str | Text, ...]:
 @click.option("--practice", "practice", metavar="ID", help="Only of this practice.")
 @json_option
 def passes(most: int | None, practice: str | None, as_json: bool) -> None:
-    """What each pass did, the newest first; as JSON one object a line."""
+    """What each pass did.
+
+    The newest first; as JSON one object a line.
+    """
     with installation(concerns_sending=True):
         id_ = pick_practice(practice) if practice else None
         found = stream_passes(id_, most or (None if as_json else 50))
@@ -235,8 +243,6 @@ def passes(most: int | None, practice: str | None, as_json: bool) -> None:
     print_rows(("practice", "businesses", "at (UTC)", *numbers), rows, right=numbers)
     if not rows:
         click.echo("No pass has run yet: cron calls `portal enqueue`, or `portal up` does.")
-    else:
-        click.echo(f"{counted(len(rows), 'pass').replace('passs', 'passes')} shown.")
 
 
 def _pass_json(record: PassRecord) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from portal import clock
 from portal.actions.credits import ledger, top_up
 from portal.actions.import_practice import Conflict, ImportResult, Problem, import_folder
 from portal.actions.sending import switch_sending
 from portal.commands.base import (
-    Failed,
     installation,
     iso,
     json_option,
@@ -21,7 +20,7 @@ from portal.commands.base import (
     print_json,
     print_rows,
 )
-from portal.core.phrases import counted
+from portal.core.phrases import counted, plain
 from portal.core.reminders import Sending
 
 _MOST_LISTED = 20  # ids in one line
@@ -32,7 +31,7 @@ class _Report:
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def problem(self, problem: Problem) -> None:
         self._say(str(problem))
@@ -121,12 +120,12 @@ def _said(conflicts: tuple[Conflict, ...]) -> list[str]:
 def _list_ids(what: str, ids: list[str]) -> None:
     if ids:
         more = f" and {len(ids) - _MOST_LISTED} more" if len(ids) > _MOST_LISTED else ""
-        click.echo(f"{what}: {', '.join(ids[:_MOST_LISTED])}{more}.")
+        click.echo(f"{what}: {', '.join(plain(id_) for id_ in ids[:_MOST_LISTED])}{more}.")
 
 
 @click.group()
 def credits() -> None:
-    """The ledger of credits, and top-ups."""
+    """The ledger, and top-ups."""
 
 
 @credits.command("top-up")
@@ -182,7 +181,7 @@ def show_credits(most: int | None, practice: str | None, as_json: bool) -> None:
 
 
 @click.command("sending")
-@click.argument("state", type=click.Choice(list(Sending)))
+@click.argument("state", type=click.Choice([state.value for state in Sending]))
 @practice_option
 @json_option
 def sending(state: str, practice: str | None, as_json: bool) -> None:

@@ -36,7 +36,10 @@ def _children(port: int, workers: int) -> list[Child]:
 @click.option("--port", type=port_type, default=WEB_PORT, show_default=True, help="Of the pages.")
 @click.option("-n", "workers", type=click.IntRange(1), default=2, show_default=True, help="Number of workers.")
 def up(port: int, workers: int) -> None:
-    """Web, workers, schedule and embedded Redis together, for one machine. Ctrl-C ends them."""
+    """Everything together, for one machine.
+
+    Web, workers, schedule and embedded Redis. Ctrl-C ends them.
+    """
     settings = load_settings()
     _check_port(port)
     _prepare(settings)
@@ -60,7 +63,7 @@ def _prepare(settings: Settings) -> None:
 
 def _say_where(port: int) -> None:
     click.echo(
-        f"The pages are at http://{HOST}:{port}/ for this machine only, until there is sign-in. Ctrl-C ends everything."
+        f"The pages are at http://{HOST}:{port}/ for this machine only, until sign-in comes. Ctrl-C ends everything."
     )
 
 
@@ -68,7 +71,10 @@ def _say_where(port: int) -> None:
 @click.option("--port", type=port_type, help=f"Of the pages. Default: {WEB_PORT}, or another that is free.")
 @click.option("--fresh", is_flag=True, help="Make the demo practice anew.")
 def demo_(port: int | None, fresh: bool) -> None:
-    """A demo practice with everything running, and a stand-in for the provider: no real text is sent."""
+    """Everything together, with a demo practice.
+
+    A stand-in takes the provider's place: no real text is sent.
+    """
     port = _check_port(port) if port else _free_port(WEB_PORT)
     simulator_port = _free_port(0)
     settings = demo_settings(simulator_port)
@@ -84,11 +90,56 @@ def demo_(port: int | None, fresh: bool) -> None:
 
 
 def demo_settings(simulator_port: int) -> Settings:
-    """Of an installation of its own, whatever else is set: this process and its children see nothing real."""
-    data_dir = demo_dir(load_settings_leniently())
+    """Of an installation of its own. Whatever else is set, this process and its children see nothing real."""
+    data_dir = _demo_dir(Path(os.environ.get("PORTAL_DATA_DIR") or "var"))
     for name in [name for name in os.environ if name.startswith(("VONAGE_", "PORTAL_"))]:
         if name not in ("PORTAL_SEND_RATE", "PORTAL_SUPPORT_CONTACT"):
             del os.environ[name]
     os.environ["PORTAL_DATA_DIR"] = str(data_dir)
     os.environ["VONAGE_BASE_URL"] = f"http://{HOST}:{simulator_port}"
     return load_settings()
+
+
+def _demo_dir(data_dir: Path) -> Path:
+    return data_dir / "demo"
+
+
+@click.command()
+@json_option
+def down(as_json: bool) -> None:
+    """End what runs in this data directory.
+
+    What `up`, `demo` or a single command started.
+    """
+    settings = load_settings()
+    ended = stop_running(settings)
+    ended += [f"demo: {name}" for name in stop_running(replace(settings, data_dir=_demo_dir(settings.data_dir)))]
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        click.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was running here.")
+
+
+def _check_port(port: int) -> int:
+    if not _is_free(port):
+        raise Failed(f"Port {port} is taken: choose another with --port.")
+    return port
+
+
+def _free_port(wanted: int) -> int:
+    """That one, or another."""
+    if wanted and _is_free(wanted):
+        return wanted
+    with closing(socket.socket()) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
-from portal.core.phrases import appointment, clock_time, moment
+from portal.core.phrases import appointment, clock_time, moment, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import POLICY, Facts, cost
 from portal.core.states import RETRIED_BY_PASS, Status
@@ -187,13 +187,43 @@ def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check
     return tuple(explained)
 
 
+def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Sequence[Reason]) -> str:
+    """One sentence. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or decided."""
+    who = plain(patient) or "The patient"
+    about = f" about {visit}" if visit else ""
+    why = reasons_in_short(reasons)
+    match status:
+        case Status.QUEUED:
+            waits = "it waits, for the provider refuses our account" if reasons else "it is scheduled"
+            return f"{who} will be texted{about}: {waits}."
+        case Status.SENDING:
+            return f"{who} is being texted{about}."
+        case Status.SENT:
+            return f"{who} was texted {at}{about}: the provider has it."
+        case Status.DELIVERED:
+            return f"{who} was texted {at}{about}, and it was delivered."
+        case Status.UNDELIVERED:
+            return f"{who} was texted {at}{about}, but it was not delivered."
+        case Status.UNCONFIRMED:
+            return f"{who} was texted {at}{about}; whether it arrived was never reported."
+        case Status.UNKNOWN:
+            return f"It is in doubt whether {who} got the text{about}: the provider gave no clear answer."
+        case Status.CANCELLED:
+            return f"The text to {who}{about} was withdrawn before it was sent."
+        case Status.RECEIVED:
+            return f"{who} wrote {at}."
+        case Status.NOT_SENT | Status.FAILED | Status.EXPIRED:
+            return f"{who} was not texted{about}: {why[:1].lower()}{why[1:]}."
+
+
 def _question(case: Case) -> str:
     when = appointment(case.starts_local, case.context.today)
+    patient = plain(case.patient) or "the patient"
     if case.status in REACHED | ON_ITS_WAY | {Status.UNDELIVERED, Status.UNKNOWN}:
-        return f"{case.patient}'s reminder for {when}"
+        return f"{patient}'s reminder for {when}"
     if case.status is None and case.unmet is None:
-        return f"Will {case.patient} get a reminder for {when}?"
-    return f"Why didn't {case.patient} get a reminder for {when}?"
+        return f"Will {patient} get a reminder for {when}?"
+    return f"Why didn't {patient} get a reminder for {when}?"
 
 
 def _recorded_in_words(case: Case, recorded: Recorded) -> str:

@@ -205,9 +205,7 @@ def as_people_say(e164: str, country: str) -> str:
     except NumberParseException:
         return e164
     own = number.country_code == _calling_code(country)
-    return phonenumbers.format_number(
-        number, PhoneNumberFormat.NATIONAL if own else PhoneNumberFormat.INTERNATIONAL
-    )
+    return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL if own else PhoneNumberFormat.INTERNATIONAL)
 
 
 # Where the list's name does not fit into a sentence.

@@ -75,9 +75,7 @@ def _has_mobile(facts: Facts) -> bool:
 
 
 def _opted_out(facts: Facts) -> bool:
-    return facts.patient_opted_out or (
-        bool(facts.opted_out_numbers) and _number(facts) in facts.opted_out_numbers
-    )
+    return facts.patient_opted_out or (bool(facts.opted_out_numbers) and _number(facts) in facts.opted_out_numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,7 @@ def _readings(wall: datetime, zone_name: str) -> tuple[datetime, datetime]:
 
 
 _HOW_TO_WRITE_A_TIME = (
-    "not a time that can be read: write 2031-05-08T09:30:00+10:00, "
-    "or 2031-05-08 09:30 for the business's local time."
+    "not a time that can be read: write 2031-05-08T09:30:00+10:00, or 2031-05-08 09:30 for the business's local time."
 )
 _HOW_TO_WRITE_A_DATE = "not a date that can be read: write 2031-05-08."
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -157,9 +156,7 @@ def pass_hour(now: datetime, zone_name: str, window_start: int) -> PassHour | No
 def day_passes(due_on: date, zone_name: str, window_start: int) -> list[datetime]:
     """The instants at which the day's pass hours begin, without hours that its clocks skip."""
     begins = [(hour, _hour_begins(due_on, hour, zone_name)) for hour in _pass_hours(window_start)]
-    return [
-        begin for hour, begin in begins if pass_hour(begin, zone_name, window_start) == PassHour(due_on, hour)
-    ]
+    return [begin for hour, begin in begins if pass_hour(begin, zone_name, window_start) == PassHour(due_on, hour)]
 
 
 def passes_ended_at(due_on: date, zone_name: str, window_start: int) -> datetime:

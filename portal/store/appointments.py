@@ -95,15 +95,12 @@ def list_future(session: Session, now: datetime, after: int, most: int) -> Seque
     return [(id_, external_id, "cancelled_at" in (changed or {})) for id_, external_id, changed in rows]
 
 
-def list_in_another_zone(session: Session, most: int) -> Sequence[tuple[Appointment, str]]:
+def list_in_another_zone(session: Session, most: int) -> list[tuple[Appointment, str]]:
     """Those whose business has another time zone than they were last read in, and that zone."""
-    return (
-        session.execute(
-            select(Appointment, Business.timezone)
-            .join(Business, Business.id == Appointment.business_id)
-            .where(Appointment.timezone != Business.timezone)
-            .limit(most)
-        )
-        .tuples()
-        .all()
+    found = (
+        select(Appointment, Business.timezone)
+        .join(Business, Business.id == Appointment.business_id)
+        .where(Appointment.timezone != Business.timezone)
+        .limit(most)
     )
+    return [(appointment, zone) for appointment, zone in session.execute(found)]

@@ -69,10 +69,27 @@ def _remember_what_staff_changed(session: Session, *_: object) -> None:
 # --- for the import: many rows at once, as columns, not as objects ----------------------------------------
 
 
+def plan_each_lookup(session: Session) -> None:
+    """Until the transaction ends, PostgreSQL plans each statement anew.
+
+    A plan that it made and kept while a table was all but empty reads the whole table each time once it is full.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+def refresh_statistics(session: Session, model: Any) -> None:
+    """Let PostgreSQL's planner know of the many rows that this transaction added."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().exec_driver_sql(f"ANALYZE {model.__tablename__}")
+
+
 def list_imported(
     session: Session, model: Any, fields: Sequence[str], external_ids: Collection[str]
 ) -> dict[str, dict[str, Any]]:
     """By the export's id: the row's `id`, its `staff_changed` and these fields."""
+    if not external_ids:
+        return {}
     columns = [getattr(model, name) for name in ("external_id", "id", "staff_changed", *fields)]
     rows = session.execute(select(*columns).where(model.external_id.in_(external_ids)))
     return {row.external_id: dict(row._mapping) for row in rows}
@@ -80,8 +97,10 @@ def list_imported(
 
 def find_row_ids(session: Session, model: Any, external_ids: Collection[str]) -> dict[str, int]:
     """By the export's id."""
+    if not external_ids:
+        return {}
     found = select(model.external_id, model.id).where(model.external_id.in_(external_ids))
-    return dict(session.execute(found).tuples().all())
+    return dict(session.execute(found).all())
 
 
 def record_rows(session: Session, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -109,6 +128,4 @@ def update_rows(session: Session, model: Any, practice_id: str, rows: Sequence[M
 def delete_rows(session: Session, model: Any, practice_id: str, ids: Collection[int]) -> None:
     if ids:
         table = model.__table__
-        session.connection().execute(
-            delete(table).where(table.c.id.in_(ids), table.c.practice_id == practice_id)
-        )
+        session.connection().execute(delete(table).where(table.c.id.in_(ids), table.c.practice_id == practice_id))

@@ -114,20 +114,13 @@ def list_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, li
     return numbers
 
 
-def list_patients_after(session: Session, after: int, most: int) -> Sequence[tuple[int, str]]:
+def list_patients_after(session: Session, after: int, most: int) -> list[tuple[int, str]]:
     """(row id, the export's id) of the practice's patients by row id, from the one after `after` on."""
-    return (
-        session.execute(
-            select(Patient.id, Patient.external_id).where(Patient.id > after).order_by(Patient.id).limit(most)
-        )
-        .tuples()
-        .all()
-    )
+    found = select(Patient.id, Patient.external_id).where(Patient.id > after).order_by(Patient.id).limit(most)
+    return [(id_, external_id) for id_, external_id in session.execute(found)]
 
 
-def list_imported_numbers(
-    session: Session, first_patient: int, last_patient: int
-) -> dict[int, list[dict[str, Any]]]:
+def list_imported_numbers(session: Session, first_patient: int, last_patient: int) -> dict[int, list[dict[str, Any]]]:
     """For each patient, the rows that an export brought, also those that staff removed, in the order entered."""
     numbers: dict[int, list[dict[str, Any]]] = {}
     for row in session.execute(

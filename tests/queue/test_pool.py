@@ -16,7 +16,7 @@ import redis
 from portal.config import CANNOT_SEND, Settings
 from portal.embedded import redis_pid, stop_redis
 from portal.pool import Worker
-from portal.queue import Job, Queue
+from portal.queue import SEND, Job, Queue
 
 from .conftest import Program, is_alive, session_pids, wait_until
 
@@ -98,7 +98,8 @@ def test_a_stop_lets_the_job_in_hand_end_and_starts_no_other(
     assert pool.wait() == 0
     assert notes("stopped") == [["hold", [1], False]]
     assert notes("sent") == []
-    assert queue.length() == 1
+    waiting = [job.args for job in queue._queue.get_jobs() if job.func_name == SEND]
+    assert [list(args) for args in waiting] == [["p1", [2], False]]
     assert queue.workers() == []
 
 

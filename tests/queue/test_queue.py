@@ -11,7 +11,8 @@ import redis
 
 from portal.config import Settings
 from portal.embedded import RedisUnavailable
-from portal.queue import Queue, describe
+from portal.errors import describe
+from portal.queue import Queue
 
 from .conftest import Program, wait_until
 

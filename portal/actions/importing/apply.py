@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.importing.appointments import STORED, merge_appointment, new_appointment
-from portal.actions.importing.merge import Change, merge
+from portal.actions.importing.merge import UNCHANGED, Change, merge
 from portal.actions.importing.phone_numbers import NumbersPlan, plan_numbers
 from portal.actions.importing.problems import Report
 from portal.actions.importing.results import Conflict, Counts
@@ -23,6 +23,7 @@ from portal.store.imported import (
     from_json,
     list_imported,
     record_rows,
+    refresh_statistics,
     update_rows,
 )
 from portal.store.patients import PhoneRow, parsed_columns
@@ -81,7 +82,7 @@ class Apply:
             withdraw(self._session, self._practice.id, withdrawn, self._now)
             counts.added += len(added)
             self._tell_progress(table.file, len(exported))
-        counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+        self._finish(table)
 
     def _resolve_references(self, table: Table, exported: Exported) -> None:
         """From the export's ids to row ids."""
@@ -103,7 +104,7 @@ class Apply:
         current = {field: as_json(row[field]) for field in values}
         merged = merge(current, row["staff_changed"], values)
         if not merged.values and merged.staff_changed == row["staff_changed"]:
-            return Change(None, (), is_applied=False)
+            return UNCHANGED
         final = current | merged.values
         columns = from_json(table.model, final) | table.derive(final) | {"staff_changed": merged.staff_changed}
         return Change(columns, merged.conflicts, is_applied=bool(merged.values))
@@ -111,7 +112,7 @@ class Apply:
     def _note_conflicts(self, table: Table, external_id: str, fields: tuple[str, ...] | list[str]) -> None:
         self.conflicts += [Conflict(table.file, external_id, table.column_of(field)) for field in fields]
 
-    def apply_numbers(self, *, may_remove: bool, are_patients_there: bool) -> None:
+    def apply_numbers(self, *, is_whole: bool, are_patients_there: bool) -> None:
         """`are_patients_there`: the export holds patients.csv, so one of its patients without a number has none."""
         counts = self._counts[PHONE_NUMBERS.file]
         after = 0
@@ -120,13 +121,13 @@ class Apply:
             external_ids = [external_id for _, external_id in patients]
             exported = self._scratch.find_numbers(external_ids)
             if are_patients_there:
-                in_export = self._scratch.find_rows(PATIENTS.file, external_ids)
-                exported = {id_: [] for id_, seen in in_export.items() if seen.values is not None} | exported
+                in_export = self._scratch.find_seen(PATIENTS.file, external_ids)
+                exported = {id_: [] for id_, seen in in_export.items() if seen.is_good} | exported
             for id_ in self._scratch.find_doubtful(external_ids):
                 exported.pop(id_, None)
             stored = store.patients.list_imported_numbers(self._session, first, after)
             plans = {
-                row_id: plan_numbers(stored.get(row_id, ()), exported[external_id], may_remove=may_remove)
+                row_id: plan_numbers(stored.get(row_id, ()), exported[external_id], is_whole=is_whole)
                 for row_id, external_id in patients
                 if external_id in exported
             }
@@ -136,14 +137,13 @@ class Apply:
                     self._note_conflicts(PHONE_NUMBERS, external_id, plans[row_id].conflicts)
                     counts.changed += plans[row_id].applied
             self._tell_progress(PHONE_NUMBERS.file, sum(map(len, exported.values())))
-        counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+        self._finish(PHONE_NUMBERS)
 
     def _write_numbers(self, plans: Mapping[int, NumbersPlan], stored: Mapping[int, dict[str, Any]]) -> None:
         practice, counts = self._practice, self._counts[PHONE_NUMBERS.file]
         added = [
             {"practice_id": practice.id, "patient_id": patient_id, "from_export": True}
-            | row
-            | parsed_columns(row["number"], practice.country)
+            | (row if "kind" in row else row | parsed_columns(row["number"], practice.country))
             for patient_id, plan in plans.items()
             for row in plan.added
         ]
@@ -159,6 +159,12 @@ class Apply:
         delete_rows(self._session, PhoneRow, practice.id, removed)
         counts.added += len(added)
         counts.removed += len(removed)
+
+    def _finish(self, table: Table) -> None:
+        counts = self._counts[table.file]
+        counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+        if counts.added > AT_ONCE:
+            refresh_statistics(self._session, table.model)
 
     def _tell_progress(self, file: str, rows: int) -> None:
         """The second half of a file's way: its saved rows, as a share of its bytes."""

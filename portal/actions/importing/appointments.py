@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.importing.fields import Json
-from portal.actions.importing.merge import Change, merge
+from portal.actions.importing.merge import UNCHANGED, Change, merge
 from portal.actions.importing.scratch import AT_ONCE, Scratch
 from portal.actions.importing.tables import APPOINTMENTS, BUSINESSES
 from portal.actions.stop import withdraw
@@ -21,14 +21,17 @@ TIME_COLUMNS = ("starts_at", "ends_at", "booked_at", "cancelled_at")
 _WALLS = ("starts_wall", "ends_wall")
 # What is written beside the fields that the export holds.
 _DERIVED = ("timezone", "starts_on", "starts_at", "ends_at", "revision", "moved_at")
+_PAIR, _SHOWN_PAIR = "walls", ("starts_at", "ends_at")
+_SINGLE = tuple(field for field in Appointment.IMPORTED_FIELDS if field not in _WALLS)
 STORED = (*Appointment.IMPORTED_FIELDS, *_DERIVED)
+_COMPARED = (*Appointment.IMPORTED_FIELDS, "timezone", "starts_at", "ends_at")
 
 
 def find_zones(session: Session, scratch: Scratch, businesses: Collection[str]) -> dict[str, str]:
     """The time zone that each business will have after this import, by the export's id."""
     exported = scratch.find_rows(BUSINESSES.file, businesses)
     stored = list_imported(session, Business, ["timezone"], businesses)
-    zones = {id_: seen.values["timezone"] for id_, seen in exported.items() if seen.values}
+    zones = {id_: values["timezone"] for id_, values in exported.items()}
     for id_, row in stored.items():
         new = {"timezone": zones.get(id_, row["timezone"])}
         zones[id_] = merge(row, row["staff_changed"], new).values.get("timezone", row["timezone"])
@@ -83,12 +86,10 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
     zone, or the same instant written with another offset, is none.
     """
     before = row["staff_changed"] or {}
-    current = {field: as_json(row[field]) for field in Appointment.IMPORTED_FIELDS}
-    staff = dict(before)
-    if any(field in before for field in _WALLS):
-        # Start and end stand together: staff's start with the export's end might end before it starts.
-        staff = {field: current[field] for field in _WALLS} | staff
-    unread = staff
+    current = {field: as_json(row[field]) for field in _COMPARED}
+    if not before and all(exported[field] == value for field, value in current.items()):
+        return UNCHANGED
+    mine, staff = _with_pair(current, current), _with_pair(before, current)
     if (
         exported["has_offset"]
         and exported["timezone"] != row["timezone"]
@@ -97,53 +98,68 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
     ):
         # The business was given another time zone. A time with its offset is the same instant as before, which
         # the new zone's clocks show differently; a local time is the same on the clock, so it is left as it is.
-        if unread.keys() >= set(_WALLS):
-            staff = staff | _seen_in(exported["timezone"], staff, row)
-        else:
-            current = current | _seen_in(exported["timezone"], current, row)
-    merged = merge(current, staff, {field: exported[field] for field in current})
-    final = current | merged.values
-    staff_changed = (before or None) if merged.staff_changed == unread else merged.staff_changed
-    columns = from_json(Appointment, final) | _instants(row, exported, final)
-    was_moved = not merged.values.keys().isdisjoint({"starts_wall", "business_id"}) or _is_other_hour(row, columns)
-    columns |= {"staff_changed": staff_changed}
-    columns |= {"revision": row["revision"] + was_moved, "moved_at": now if was_moved else row["moved_at"]}
+        side = staff if _PAIR in staff else mine
+        side[_PAIR] = _seen_in(exported["timezone"], side[_PAIR], row)
+    merged = merge(mine, staff, _with_pair(exported, current))
+    final = mine | merged.values
+    columns = _columns(row, exported, final)
+    was_moved = (
+        "business_id" in merged.values
+        or (_PAIR in merged.values and final[_PAIR][0] != mine[_PAIR][0])
+        or _is_other_hour(row, columns)
+    )
     is_cancelled = "cancelled_at" in merged.values and columns["cancelled_at"] is not None
+    is_staffs_as_before = (merged.staff_changed or {}) == _with_pair(before, current)
+    columns |= {
+        "staff_changed": (before if is_staffs_as_before else _without_pair(merged.staff_changed or {})) or None,
+        "revision": row["revision"] + was_moved,
+        "moved_at": now if was_moved else row["moved_at"],
+    }
+    conflicts = [name for field in merged.conflicts for name in (_SHOWN_PAIR if field == _PAIR else (field,))]
     return Change(
         columns if any(row[name] != value for name, value in columns.items()) else None,
-        merged.conflicts,
+        tuple(conflicts),
         is_applied=bool(merged.values) or was_moved or row["timezone"] != columns["timezone"],
         withdraws=was_moved or (is_cancelled and columns["cancelled_at"] <= now),
     )
 
 
-def _seen_in(zone: str, walls: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str]:
+def _with_pair(values: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """These fields with start and end as one: staff's start with the export's end might end before it starts."""
+    fields = {field: values[field] for field in _SINGLE if field in values}
+    if any(field in values for field in _WALLS):
+        fields[_PAIR] = tuple(values.get(field, current[field]) for field in _WALLS)
+    return fields
+
+
+def _without_pair(fields: Mapping[str, Any]) -> dict[str, Any]:
+    single = {field: value for field, value in fields.items() if field != _PAIR}
+    return single | dict(zip(_WALLS, fields.get(_PAIR, ()), strict=False))
+
+
+def _seen_in(zone: str, walls: tuple[str, str], row: Mapping[str, Any]) -> tuple[str, ...]:
     """The instants of these wall times, as the clocks of another zone show them."""
-    seen = {}
-    for field, instant in zip(_WALLS, (row["starts_at"], row["ends_at"]), strict=True):
-        same = resolve_near(datetime.fromisoformat(walls[field]), row["timezone"], instant)
-        seen[field] = _wall(same, zone).isoformat()
-    return seen
+    instants = [
+        resolve_near(datetime.fromisoformat(wall), row["timezone"], near)
+        for wall, near in zip(walls, (row["starts_at"], row["ends_at"]), strict=True)
+    ]
+    return tuple(_wall(instant, zone).isoformat() for instant in instants)
 
 
-def _instants(row: Mapping[str, Any], exported: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any]:
-    """The zone, local date and instants that belong to the merged wall times."""
+def _columns(row: Mapping[str, Any], exported: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any]:
+    """The merged fields, with the zone, local date and instants that belong to them."""
     is_there = final["business_id"] == exported["business_id"]
     zone = exported["timezone"] if is_there else row["timezone"]
-    walls = {field: datetime.fromisoformat(final[field]) for field in _WALLS}
-    if is_there and all(final[field] == exported[field] for field in _WALLS):
-        starts_at, ends_at = (datetime.fromisoformat(exported[field]) for field in ("starts_at", "ends_at"))
-    elif zone == row["timezone"] and all(walls[field] == row[field] for field in _WALLS):
-        starts_at, ends_at = row["starts_at"], row["ends_at"]
+    columns = from_json(Appointment, _without_pair(final)) | {"timezone": zone}
+    starts, ends = (columns[field] for field in _WALLS)
+    if is_there and final[_PAIR] == (exported["starts_wall"], exported["ends_wall"]):
+        columns |= from_json(Appointment, {field: exported[field] for field in ("starts_at", "ends_at")})
+    elif zone == row["timezone"] and (starts, ends) == (row["starts_wall"], row["ends_wall"]):
+        columns |= {"starts_at": row["starts_at"], "ends_at": row["ends_at"]}
     else:
-        starts_at = resolve_near(walls["starts_wall"], zone, row["starts_at"])
-        ends_at = resolve_near(walls["ends_wall"], zone, row["ends_at"])
-    return {
-        "timezone": zone,
-        "starts_on": walls["starts_wall"].date(),
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-    }
+        columns["starts_at"] = resolve_near(starts, zone, row["starts_at"])
+        columns["ends_at"] = resolve_near(ends, zone, row["ends_at"])
+    return columns | {"starts_on": starts.date()}
 
 
 def _is_other_hour(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
@@ -161,7 +177,7 @@ def find_missing(session: Session, scratch: Scratch, now: datetime) -> Iterator[
     after = 0
     while rows := store.appointments.list_future(session, now, after, AT_ONCE):
         after = rows[-1][0]
-        there = scratch.find_lines(APPOINTMENTS.file, [external_id for _, external_id, _ in rows])
+        there = scratch.find_seen(APPOINTMENTS.file, [external_id for _, external_id, _ in rows])
         yield {id_: external_id for id_, external_id, is_staffs in rows if external_id not in there and not is_staffs}
 
 

@@ -20,6 +20,7 @@ from portal.actions.importing.tables import (
     find_template_problem,
 )
 from portal.store.imported import find_row_ids
+from portal.store.patients import parsed_columns
 
 
 @dataclass(slots=True)
@@ -27,7 +28,6 @@ class _Row:
     record: Record
     values: dict[str, Json] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    is_unknown: bool = False  # it refers to a file that cannot be read, so nothing can be said of it
 
 
 @dataclass(slots=True)
@@ -40,10 +40,22 @@ class Checked:
 
 
 class Check:
-    """`files` holds those that are there and can be read."""
+    """`files` holds those that are there and can be read.
 
-    def __init__(self, session: Session, scratch: Scratch, report: Report, rejects: Rejects | None) -> None:
+    `country_if_new` is that of a practice which is not there yet: its numbers, all of them new, are parsed here
+    already, so that other practices do not wait for them.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        scratch: Scratch,
+        report: Report,
+        rejects: Rejects | None,
+        country_if_new: str | None,
+    ) -> None:
         self._session = session
+        self._country_if_new = country_if_new
         self.scratch = scratch
         self.report = report
         self._rejects = rejects
@@ -81,11 +93,11 @@ class Check:
         rows = [_read(table, record) for record in records]
         self._check_references(table, rows)
         if table is APPOINTMENTS:
-            businesses = {str(row.values["business_id"]) for row in rows if not row.problems}
-            zones = find_zones(self._session, self.scratch, businesses)
-            for row in rows:
-                if not row.problems and not row.is_unknown:
-                    _read_times(row, zones[str(row.values["business_id"])])
+            businesses = [row.values.get("business_id") for row in rows]
+            zones = find_zones(self._session, self.scratch, {id_ for id_ in businesses if isinstance(id_, str)})
+            for row, business in zip(rows, businesses, strict=True):
+                if business in zones:
+                    _read_times(row, zones[str(business)])
         if table is PHONE_NUMBERS:
             self._keep_numbers(rows, checked)
         else:
@@ -101,17 +113,17 @@ class Check:
         for filled, target in table.references.items():
             column = next(column for column in table.columns if column.fills == filled)
             wanted = {id_ for row in rows if isinstance(id_ := row.values.get(filled), str)}
-            seen = self.scratch.find_rows(target.file, wanted)
+            seen = self.scratch.find_seen(target.file, wanted)
             known = find_row_ids(self._session, target.model, wanted - seen.keys())
+            # Nothing is imported anyway where a whole file cannot be read, and that is the thing to mend.
+            unknowable = wanted - seen.keys() if target.file in self._unreadable and not self._rejects else set()
             for row in rows:
                 id_ = row.values.get(filled)
-                if not isinstance(id_, str) or id_ in known:
+                if not isinstance(id_, str) or id_ in known or id_ in unknowable:
                     continue
-                if id_ not in seen and target.file in self._unreadable and not self._rejects:
-                    row.is_unknown = True
-                elif id_ not in seen:
+                if id_ not in seen:
                     row.problems.append(_problem(table, row.record, column, f"no row of {target.file} has this id."))
-                elif seen[id_].values is None:
+                elif not seen[id_].is_good:
                     cause = f"its row in {target.file}, line {seen[id_].line}, is rejected."
                     row.problems.append(_problem(table, row.record, column, cause))
 
@@ -123,22 +135,22 @@ class Check:
             table.file,
             [(id_, row.record.line, None if row.problems else row.values) for row, id_ in named],
         )
-        first = self.scratch.find_lines(table.file, [id_ for _, id_ in named])
+        first = self.scratch.find_seen(table.file, {id_ for _, id_ in named})
         for row, id_ in named:
-            if first[id_] != row.record.line:
-                cause = f"line {first[id_]} has the same id."
+            if first[id_].line != row.record.line:
+                cause = f"line {first[id_].line} has the same id."
                 row.problems.append(_problem(table, row.record, table.columns[0], cause))
 
     def _keep_numbers(self, rows: list[_Row], checked: Checked) -> None:
-        patients = [row.values.get("patient_id") for row in rows]
+        patients = [row.values.pop("patient_id", None) for row in rows]
         checked.is_whole = checked.is_whole and None not in patients
-        self.scratch.keep_numbers(
-            (str(row.values["patient_id"]), row.record.line, str(row.values["type"]), str(row.values["number"]))
-            for row in rows
-            if not row.problems
-        )
+        good = [(str(id_), row) for id_, row in zip(patients, rows, strict=True) if not row.problems]
+        if self._country_if_new:
+            for _, row in good:
+                row.values |= parsed_columns(str(row.values["number"]), self._country_if_new)
+        self.scratch.keep_numbers((id_, row.record.line, row.values) for id_, row in good)
         self.scratch.doubt_numbers_of(
-            str(patient) for patient, row in zip(patients, rows, strict=True) if patient and row.problems
+            str(id_) for id_, row in zip(patients, rows, strict=True) if id_ is not None and row.problems
         )
 
     def _reject(self, table: Table, row: _Row, checked: Checked) -> None:

@@ -51,3 +51,6 @@ class Change:
     conflicts: tuple[str, ...]
     is_applied: bool  # something of the export was taken
     withdraws: bool = False  # an appointment's: what is still queued for it is not to go
+
+
+UNCHANGED = Change(None, (), is_applied=False)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.actions.importing.merge import merge
-from portal.core.numbers import PhoneType
 
 Stored = Mapping[str, Any]  # id, type, number, position, staff_changed, removed_at
-Exported = tuple[str, str]  # type, number
+Exported = Mapping[str, Any]  # type, number, and what else a new row is to hold
 
 
 @dataclass(slots=True)
@@ -24,19 +23,22 @@ class NumbersPlan:
     applied: int = 0  # rows of which something of the export was taken
 
 
-def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, may_remove: bool = True) -> NumbersPlan:
+def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, is_whole: bool = True) -> NumbersPlan:
     """Merge a patient's exported rows into the stored ones that an export brought (not those that staff added).
 
-    `may_remove` is false where the export may hold more rows than could be read.
+    Where it is not `is_whole`, the patient may have more rows than could be read, so no row is taken away or
+    becomes another number.
     """
     plan = NumbersPlan()
     pairs = _match(stored, exported)
-    for position, (type_, number) in enumerate(exported):
+    if is_whole:
+        _match_the_others(pairs, stored, exported)
+    for position, values in enumerate(exported):
         row = pairs.get(position)
         if row is None:
-            plan.added.append({"type": PhoneType(type_), "number": number, "position": position})
+            plan.added.append({**values, "position": position})
             continue
-        new = {"type": type_, "number": number, "position": position}
+        new = {"type": values["type"], "number": values["number"], "position": position}
         merged = merge(row, row["staff_changed"], new)
         plan.conflicts += merged.conflicts
         is_removed = row["removed_at"] is not None
@@ -47,7 +49,7 @@ def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, may_
             plan.changed[row["id"]] = merged.values | {"staff_changed": merged.staff_changed}
         if merged.values and not is_removed:
             plan.applied += 1
-    if may_remove:
+    if is_whole:
         matched = {row["id"] for row in pairs.values()}
         _remove([row for row in stored if row["id"] not in matched], plan)
     return plan
@@ -59,23 +61,27 @@ def _exported_number(row: Stored) -> str:
 
 
 def _match(stored: Sequence[Stored], exported: Sequence[Exported]) -> dict[int, Stored]:
-    """The stored row of each exported one, by position: first those of the same number, then in their order.
-
-    A number that staff removed is met again by itself only: another one in its place is a new number.
-    """
+    """The stored row of the same number for each exported one, by position."""
     pairs: dict[int, Stored] = {}
     by_number: dict[str, deque[Stored]] = {}
     for row in stored:
         by_number.setdefault(_exported_number(row), deque()).append(row)
-    for position, (_, number) in enumerate(exported):
-        if by_number.get(number):
-            pairs[position] = by_number[number].popleft()
+    for position, values in enumerate(exported):
+        if by_number.get(values["number"]):
+            pairs[position] = by_number[values["number"]].popleft()
+    return pairs
+
+
+def _match_the_others(pairs: dict[int, Stored], stored: Sequence[Stored], exported: Sequence[Exported]) -> None:
+    """A number that is new takes the place of one that is gone, in their order: so it was corrected.
+
+    One that staff removed is met again by itself only: another in its place is a new number.
+    """
     matched = {row["id"] for row in pairs.values()}
     left = deque(row for row in stored if row["removed_at"] is None and row["id"] not in matched)
     for position in range(len(exported)):
         if position not in pairs and left:
             pairs[position] = left.popleft()
-    return pairs
 
 
 def _remove(rows: Sequence[Stored], plan: NumbersPlan) -> None:

@@ -51,10 +51,12 @@ class _Lines(Iterator[str]):
         self._number = 0
         self._again: deque[tuple[int, bytes]] = deque()
         self._taken: list[tuple[int, bytes]] = []  # the lines of the record being read
+        self._size = 0  # their bytes
         self.bytes_read = 0
 
     def begin_record(self) -> None:
         self._taken.clear()
+        self._size = 0
 
     def go_back(self) -> None:
         """Give the lines after the record's first once more: they may be records of their own."""
@@ -70,10 +72,11 @@ class _Lines(Iterator[str]):
         return self._taken[0][1] if self._taken else b""
 
     def __next__(self) -> str:
-        if len(self._taken) == self._most_lines or sum(len(raw) for _, raw in self._taken) > LONGEST:
+        if len(self._taken) == self._most_lines or self._size > LONGEST:
             raise _BrokenRecord(_NOT_CLOSED)
         line = self._again.popleft() if self._again else self._read()
         self._taken.append(line)
+        self._size += len(line[1])
         # What is not UTF-8 is found again as surrogates, which no UTF-8 text holds, in its own column.
         return line[1].decode(errors="surrogateescape")
 
@@ -123,7 +126,7 @@ class CsvFile:
         start = self._stream.read(4096)
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise UnreadableFile(("", f"written in UTF-16. {_SAVE_AS_UTF8}"))
-        if b"\0" in start:
+        if b"\0" in start.partition(b"\n")[0]:
             raise UnreadableFile(("", f"holds NUL bytes, so it is no text in UTF-8. {_SAVE_AS_UTF8}"))
         self._stream.seek(3 if start.startswith(b"\xef\xbb\xbf") else 0)
 
@@ -132,7 +135,9 @@ class CsvFile:
             names = [name.strip().casefold() for name in next(self._reader)]
         except StopIteration:
             raise UnreadableFile(("", "empty: its first line must name the columns.")) from None
-        except (csv.Error, _BrokenRecord):
+        except _BrokenRecord as error:
+            raise UnreadableFile(("", f"its first line is no header: {error}")) from None
+        except csv.Error:
             raise UnreadableFile(("", f"its first line does not name the columns. {_SAVE_AS_UTF8}")) from None
         missing = [column for column in self._columns if column not in names]
         if missing == list(self._columns) and len(names) == 1 and (";" in names[0] or "\t" in names[0]):

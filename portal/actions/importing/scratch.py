@@ -17,7 +17,7 @@ _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -16000;
 CREATE TABLE rows (file TEXT, id TEXT, line INTEGER, row TEXT, PRIMARY KEY (file, id));
-CREATE TABLE numbers (patient TEXT, line INTEGER, type TEXT, number TEXT, PRIMARY KEY (patient, line)) WITHOUT ROWID;
+CREATE TABLE numbers (patient TEXT, line INTEGER, row TEXT, PRIMARY KEY (patient, line)) WITHOUT ROWID;
 CREATE TABLE doubtful (patient TEXT PRIMARY KEY) WITHOUT ROWID;
 BEGIN
 """
@@ -25,10 +25,10 @@ BEGIN
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A row of the export; `values` is None where it was rejected."""
+    """Where the export has an id first, and whether that row is good."""
 
     line: int
-    values: dict[str, Any] | None
+    is_good: bool
 
 
 class Scratch:
@@ -47,26 +47,24 @@ class Scratch:
             [(file, id_, line, None if values is None else json.dumps(values)) for id_, line, values in rows],
         )
 
-    def find_lines(self, file: str, ids: Collection[str]) -> dict[str, int]:
-        """The line on which the file has each id first."""
-        marks = ", ".join("?" * len(ids))
-        return dict(
-            self._database.execute(
-                f"SELECT id, line FROM rows WHERE file = ? AND id IN ({marks})",  # noqa: S608
-                (file, *ids),
-            )
-        )
+    def find_seen(self, file: str, ids: Collection[str]) -> dict[str, Seen]:
+        """Those ids that the file has."""
+        found = self._find("id, line, row IS NOT NULL", file, ids)
+        return {id_: Seen(line, bool(is_good)) for id_, line, is_good in found}
 
-    def find_rows(self, file: str, ids: Collection[str]) -> dict[str, Seen]:
+    def find_rows(self, file: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The good rows of those ids."""
+        return {id_: json.loads(row) for id_, row in self._find("id, row", file, ids) if row is not None}
+
+    def _find(self, columns: str, file: str, ids: Collection[str]) -> sqlite3.Cursor:
         marks = ", ".join("?" * len(ids))
-        found = self._database.execute(
-            f"SELECT id, line, row FROM rows WHERE file = ? AND id IN ({marks})",  # noqa: S608
+        return self._database.execute(
+            f"SELECT {columns} FROM rows WHERE file = ? AND id IN ({marks})",  # noqa: S608
             (file, *ids),
         )
-        return {id_: Seen(line, None if row is None else json.loads(row)) for id_, line, row in found}
 
     def list_rows(self, file: str) -> Iterator[dict[str, dict[str, Any]]]:
-        """The rows that were not rejected, by id, in the order of the file, some at a time."""
+        """The good rows, by id, in the order of the file, some at a time."""
         cursor = self._database.execute(
             "SELECT id, row FROM rows NOT INDEXED WHERE file = ? AND row IS NOT NULL ORDER BY rowid", (file,)
         )
@@ -75,24 +73,26 @@ class Scratch:
 
     # --- phone numbers have no id; a patient's may be scattered over the file ---
 
-    def keep_numbers(self, rows: Iterable[tuple[str, int, str, str]]) -> None:
-        """Rows of (patient, line, type, number)."""
-        self._database.executemany("INSERT INTO numbers VALUES (?, ?, ?, ?)", rows)
+    def keep_numbers(self, rows: Iterable[tuple[str, int, Mapping[str, Any]]]) -> None:
+        """Rows of (patient, line, values)."""
+        self._database.executemany(
+            "INSERT INTO numbers VALUES (?, ?, ?)",
+            [(patient, line, json.dumps(values)) for patient, line, values in rows],
+        )
 
     def doubt_numbers_of(self, patients: Iterable[str]) -> None:
         """A row of theirs was rejected, so the others are not all that they have."""
         self._database.executemany("INSERT OR IGNORE INTO doubtful VALUES (?)", [(id_,) for id_ in patients])
 
-    def find_numbers(self, patients: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-        """Each patient's (type, number) in the order of the file."""
+    def find_numbers(self, patients: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """Each patient's numbers in the order of the file."""
         marks = ", ".join("?" * len(patients))
-        numbers: dict[str, list[tuple[str, str]]] = {}
-        for patient, type_, number in self._database.execute(
-            f"SELECT patient, type, number FROM numbers WHERE patient IN ({marks})"  # noqa: S608
-            " ORDER BY patient, line",
+        numbers: dict[str, list[dict[str, Any]]] = {}
+        for patient, row in self._database.execute(
+            f"SELECT patient, row FROM numbers WHERE patient IN ({marks}) ORDER BY patient, line",  # noqa: S608
             tuple(patients),
         ):
-            numbers.setdefault(patient, []).append((type_, number))
+            numbers.setdefault(patient, []).append(json.loads(row))
         return numbers
 
     def find_doubtful(self, patients: Collection[str]) -> set[str]:

@@ -1,0 +1,239 @@
+"""Checks every setting, server and credential, and says what to mend. Holds nothing of any patient."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import tzdata
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import config, create_app, store
+from portal.actions.health import Health, look
+from portal.config import CANNOT_SEND, ConfigError, Settings
+from portal.core.phrases import counted
+from portal.core.reminders import Sending
+from portal.embedded import RedisUnavailable, redis_pid
+from portal.jobs import gateway
+from portal.queue import Queue, connect
+from portal.sms.gateway import AccountError, BalanceError
+
+_LONG_WAIT = timedelta(minutes=5)
+_LOW_BALANCE = 5.0  # euros
+
+
+class Level(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    MEND = "mend"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` says what to do; empty where all is well."""
+
+    level: Level
+    about: str
+    says: str
+    mend: str = ""
+
+
+def _ok(about: str, says: str) -> Finding:
+    return Finding(Level.OK, about, says)
+
+
+def _note(about: str, says: str, mend: str = "") -> Finding:
+    return Finding(Level.NOTE, about, says, mend)
+
+
+def _mend(about: str, says: str, mend: str) -> Finding:
+    return Finding(Level.MEND, about, says, mend)
+
+
+def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """In the order in which to mend. Nothing is started or changed, but the data directory is made."""
+    yield _ok("settings", "every setting can be used")
+    yield from _data_directory(settings)
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            revision = store.revision.find_revision()
+            is_current = revision == store.revision.newest_revision()
+            health = look(now) if is_current else None
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", None) or type(error).__name__).strip()
+            yield _mend("database", f"cannot be used: {cause}", "start it, or correct PORTAL_DATABASE_URL")
+            health = None
+        else:
+            kind = "SQLite" if settings.is_sqlite else "PostgreSQL"
+            if health:
+                yield _ok("database", f"{kind}, up to date")
+            else:
+                what = "is not set up" if revision is None else "is of another version of the portal"
+                yield _mend("database", f"{kind}, {what}", "portal init")
+        finally:
+            store.database.db.engine.dispose()
+    yield from _redis(settings)
+    yield from _provider(settings)
+    if health:
+        yield from _practices(health)
+        yield from _passes(health, now)
+        yield from _messages(health, settings, now)
+    yield from _surroundings(settings)
+
+
+def _data_directory(settings: Settings) -> Iterator[Finding]:
+    config.make_data_dir(settings)
+    names = ["secret_key", "portal.db", "portal.db-wal", "portal.db-shm", "broker.sock", "appendonlydir"]
+    open_to_others = [
+        path.name
+        for path in [settings.data_dir, *(settings.data_dir / name for name in names)]
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    if open_to_others:
+        inside = ", ".join(open_to_others)
+        yield _mend("data directory", f"others can reach {inside}", f"chmod -R go-rwx {settings.data_dir}")
+    elif not os.access(settings.data_dir, os.W_OK):
+        yield _mend("data directory", f"{settings.data_dir} cannot be written", "give it to the user of the portal")
+    else:
+        yield _ok("data directory", f"{settings.data_dir}, its owner's only")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    start = "portal up, or python worker.py"
+    if settings.redis_url is None and redis_pid(settings) is None:
+        yield _mend("Redis", "the embedded one does not run, so no worker does", start)
+        return
+    try:
+        queue = Queue(connect(settings))
+        length, age = queue.length(), queue.oldest_age()
+        workers = queue.workers()
+    except (RedisUnavailable, ConfigError) as error:
+        yield _mend("Redis", str(error), "start it, or correct PORTAL_REDIS_URL")
+        return
+    yield _ok("Redis", "the embedded one runs" if settings.redis_url is None else "answers")
+    alive = [worker for worker in workers if worker.is_alive]
+    lost = len(workers) - len(alive)
+    gone = f"; {lost} did not sign off" if lost else ""
+    if alive:
+        yield _ok(
+            "workers", f"{counted(len(alive), 'worker')} on {counted(len({w.host for w in alive}), 'host')}{gone}"
+        )
+    else:
+        yield _mend("workers", f"none runs{gone}", start)
+    waits = f", the oldest for {age.total_seconds():.0f} s" if age else ""
+    says = f"{counted(length, 'job')} waiting{waits}"
+    if age and age > _LONG_WAIT:
+        yield _mend("queue", says, "start more workers (python worker.py -n 4)")
+    else:
+        yield _ok("queue", says)
+
+
+def _provider(settings: Settings) -> Iterator[Finding]:
+    if not settings.can_send:
+        yield _mend("provider", "there are no credentials", CANNOT_SEND)
+        return
+    where = settings.vonage_base_url or "Vonage"
+    try:
+        balance = gateway(settings).balance()
+    except AccountError as error:
+        yield _mend("provider", str(error), "correct the credentials")
+    except BalanceError as error:
+        if settings.vonage_api_key or settings.vonage_base_url:
+            yield _mend("provider", f"{where}: {error}", "correct the credentials, or the way to it")
+        else:
+            yield _note("provider", f"{where}: the credentials can be used; the balance was not asked for: {error}")
+    else:
+        if balance < _LOW_BALANCE:
+            yield _mend("provider", f"{where}: only {balance:.2f} euros are left", "top up the provider's account")
+        else:
+            yield _ok("provider", f"{where}: the credentials work, {balance:.2f} euros are left")
+    if settings.vonage_base_url is None:
+        yield _note("provider", "in Vonage's dashboard the account's SMS setting must be Messages API")
+    if not settings.vonage_signature_secrets:
+        yield _note("provider", "VONAGE_SIGNATURE_SECRET is not set: what the provider reports cannot be verified")
+
+
+def _practices(health: Health) -> Iterator[Finding]:
+    if not health.practices:
+        yield _mend("practices", "there is none", "portal import DIR")
+        return
+    yield _ok("practices", f"{counted(len(health.practices), 'practice')}, {health.businesses} businesses")
+    for practice in health.practices:
+        if not practice.sender:
+            yield _mend("practices", f"{practice.id} has no sender", "set it in practice.json and import that")
+        if practice.sending != Sending.ON:
+            yield _note(
+                "practices",
+                f"{practice.id}: sending is {practice.sending}",
+                f"portal sending on --practice {practice.id}",
+            )
+        elif practice.credits <= 0:
+            yield _mend(
+                "practices",
+                f"{practice.id}: {practice.credits} credits",
+                f"portal credits top-up N --practice {practice.id}",
+            )
+
+
+def _passes(health: Health, now: datetime) -> Iterator[Finding]:
+    every_minute = "let cron call `portal enqueue`, or run portal up; and see that workers run"
+    if health.last_pass_at is None:
+        if health.businesses:
+            yield _note("passes", "none has run yet", every_minute)
+    elif health.unhandled_hours:
+        yield _mend(
+            "passes",
+            f"in the last day {counted(health.unhandled_hours, 'reminder hour')} of a business ended without a pass",
+            every_minute,
+        )
+    else:
+        yield _ok("passes", f"the last ran {_ago(now - health.last_pass_at)}, and no hour of the last day was missed")
+    for practice_id, business, day, appointments in health.missed_days:
+        if not appointments:
+            continue
+        yield _mend(
+            "passes",
+            f"{practice_id}, business {business}: none ran on {day}; {counted(appointments, 'appointment')} unmet",
+            f"portal log --status not-sent --practice {practice_id}",
+        )
+
+
+def _messages(health: Health, settings: Settings, now: datetime) -> Iterator[Finding]:
+    if health.account_refused:
+        since = datetime.fromisoformat(health.account_refused["since"])
+        yield _mend(
+            "provider",
+            f"began to refuse our account {_ago(now - since)} ({health.account_refused['code']}): all sending waits",
+            "mend the account or the credentials; sending then goes on by itself",
+        )
+    waits = now - health.due_since if health.due_since else timedelta()
+    says = f"{counted(health.due, 'message')} due" + (f", the oldest for {_ago(waits, '')}" if health.due else "")
+    if waits > _LONG_WAIT and settings.can_send and not health.account_refused:
+        yield _mend("messages", says, "see that workers run and the provider is reached")
+    else:
+        yield _ok("messages", says)
+    if health.in_doubt:
+        yield _note(
+            "messages",
+            f"{counted(health.in_doubt, 'message')} in doubt: the provider may have them",
+            "portal log --status unknown; staff send again or leave it",
+        )
+
+
+def _surroundings(settings: Settings) -> Iterator[Finding]:
+    yield _ok("time zones", f"rules of {tzdata.IANA_VERSION}")
+    if settings.test_clock:
+        yield _note("clock", "PORTAL_TEST_CLOCK is set: this is no real clock")
+    if settings.public_url is None:
+        yield _note("pages", "PORTAL_PUBLIC_URL is not set: links and the provider's reports need it")
+
+
+def _ago(duration: timedelta, suffix: str = " ago") -> str:
+    seconds = max(0, int(duration.total_seconds()))
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{counted(seconds // size, name)}{suffix}"
+    return f"{counted(seconds, 'second')}{suffix}"

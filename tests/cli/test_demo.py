@@ -1,0 +1,58 @@
+"""The demo shows every reason and every outcome up to sent, by the real pass, gateway and stand-in provider."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from portal import demo
+from portal.actions.browse_log import stream
+from portal.actions.diagnose import diagnose
+from portal.core.reasons import DIAGNOSIS_ONLY, Reason
+from portal.core.states import Status
+from portal.core.timing import local
+from portal.demo.cities import late_morning
+from portal.demo.practice import NUMBERS, PRACTICE
+from tests.played_demo import PlayedDemo, played_demo
+
+UP_TO_SENT = {
+    *(Status.QUEUED, Status.SENT, Status.UNCONFIRMED, Status.NOT_SENT, Status.FAILED),
+    *(Status.CANCELLED, Status.EXPIRED, Status.UNKNOWN),
+}
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[PlayedDemo]:
+    with played_demo() as host:
+        yield host
+
+
+def test_every_outcome_up_to_sent_is_in_the_log(played: PlayedDemo) -> None:
+    assert {message["status"] for message in stream(PRACTICE)} == UP_TO_SENT
+
+
+def test_every_reason_is_in_the_log_or_in_a_diagnosis(played: PlayedDemo) -> None:
+    logged = {reason for message in stream(PRACTICE) for reason in message["reasons"]}
+    assert logged == set(Reason) - DIAGNOSIS_ONLY
+    said = {reason for id_ in range(5001, 5042) for reason in diagnose(PRACTICE, str(id_), played.now).reasons}
+    assert said == set(Reason)
+
+
+def test_only_numbers_set_aside_for_fiction_are_texted(played: PlayedDemo) -> None:
+    fiction = {"+61491570" + ending for ending in ("006", "110", "156", "157", "158", "159")}
+    assert {message["to"] for message in stream(PRACTICE)} - {None} <= fiction
+    assert all(number.startswith(("(202) 555-01", "(202) 555-01")) for number in NUMBERS["US"].good)
+
+
+def test_a_second_start_keeps_the_practice_and_another_day_asks_for_a_fresh_one(played: PlayedDemo) -> None:
+    assert demo.prepare(played.settings, played.now + timedelta(hours=1)).startswith("Harbour Physiotherapy is in")
+    assert "portal demo --fresh" in demo.prepare(played.settings, played.now + timedelta(days=2))
+    assert "Sydney" in played.says
+
+
+def test_it_is_late_morning_somewhere_at_any_time_of_any_day() -> None:
+    instant = datetime(2026, 1, 1, tzinfo=UTC)
+    while instant.year == 2026:
+        there = local(instant, late_morning(instant).zone)
+        assert 10.5 <= there.hour + there.minute / 60 < 12.5
+        instant += timedelta(hours=7, minutes=15)
