@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal import create_app, store
+from portal.actions.due import find_due
 from portal.config import Settings
 from portal.core.states import Status
 from portal.embedded import stop_redis
@@ -60,7 +61,7 @@ class Host:
     def pass_at(self, at: datetime, callers: int = 1) -> None:
         """Cron calls the script; then the workers empty the queue."""
         self.call_cron(at, callers)
-        wait_until(self.is_idle, seconds=90)
+        wait_until(lambda: not find_due(at) and self.is_idle(), seconds=90)
 
     def is_idle(self) -> bool:
         if self.queue.length() or any(worker.state == "busy" for worker in self.queue.workers()):

@@ -23,8 +23,9 @@ from portal.sms.gateway import Account, Gateway
 from portal.sms.simulator import Simulator
 from portal.store.database import db
 
-# Tuesday, 11:30am in Sydney.
-NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+# Both 11:30am on Tuesday 24 November.
+SYDNEY = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+NEW_YORK = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -36,26 +37,27 @@ class PlayedDemo:
 
 
 @contextmanager
-def played_demo() -> Iterator[PlayedDemo]:
+def played_demo(now: datetime = SYDNEY) -> Iterator[PlayedDemo]:
     folder = Path(tempfile.mkdtemp(prefix="demo-"))
     settings = load_settings({"PORTAL_DATA_DIR": str(folder / "d"), "PORTAL_SECRET_KEY": "for tests"})
     try:
-        says = demo.prepare(settings, NOW)
+        says = demo.prepare(settings, now)
         with Simulator() as provider:
             provider.plan(json.loads(demo.plan_file(settings).read_text()))
             settings = replace(settings, vonage_base_url=provider.url)
             app = create_app(settings)
             with app.app_context():
-                result = run_pass(PRACTICE, NOW, NOW)
+                result = run_pass(PRACTICE, now, now)
                 deliver(
                     PRACTICE,
                     result.message_ids if result else (),
                     sender=Gateway(Account(base_url=provider.url)),
                     limiter=Limiter(connect(settings), 100.0),
-                    now=lambda: NOW,
+                    now=lambda: now,
                     stop_requested=lambda: False,
                 )
-                yield PlayedDemo(app, settings, NOW, says)
+            yield PlayedDemo(app, settings, now, says)
+            with app.app_context():
                 db.engine.dispose()
     finally:
         stop_redis(settings)

@@ -3,34 +3,27 @@ each pass called twice at once and two real workers."""
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Barrier, Thread
 
 import pytest
-from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from portal import create_app, store
+from portal import store
 from portal.actions.credits import top_up
 from portal.actions.import_practice import import_folder
+from portal.actions.sending import switch_sending
 from portal.config import Settings
+from portal.core.reasons import Reason
+from portal.core.reminders import Sending
 from portal.core.states import Status
-from portal.embedded import stop_redis
-from portal.enqueue import enqueue
-from portal.queue import Queue, connect
-from portal.sms.simulator import Simulator
 from portal.store.appointments import Appointment
 from portal.store.credits import CreditEntry
 from portal.store.messages import Message
 from portal.store.passes import Pass
-from tests.processes import environment_of, wait_until
+from tests.actions.exports import Listener
+from tests.hosts import Host, running
 
 PRACTICES = Path(__file__).parent / "practices"
 
@@ -40,6 +33,11 @@ def host(settings: Settings) -> Iterator[Host]:
     with running(settings) as host:
         host.start_workers()
         yield host
+
+
+def import_practice(folder: Path) -> None:
+    result = import_folder(folder, datetime.now(UTC), report=Listener())
+    assert result.is_imported
 
 
 def the_outcomes(practice_id: str) -> dict[str, dict[str, object]]:
@@ -73,7 +71,7 @@ def the_expected(folder: Path) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("practice", ["riverside", "northgate"])
 def test_every_appointment_comes_out_as_the_rules_demand(host: Host, practice: str, callers: int) -> None:
     folder = PRACTICES / practice
-    assert import_folder(folder, datetime.now(UTC)).problems == 0
+    import_practice(folder)
     for step in json.loads((folder / "scenario.json").read_text(encoding="utf-8")):
         at = datetime.fromisoformat(step["at"])
         if step["do"] == "pass":
@@ -119,7 +117,7 @@ def test_a_top_up_before_the_last_retry_still_sends_and_after_it_does_not(
         return datetime.fromisoformat(f"2031-05-07T{clock}:00+10:00")
 
     folder = PRACTICES / "riverside"
-    import_folder(folder, datetime.now(UTC))
+    import_practice(folder)
     host.pass_at(at("10:00"), 1)
     failed = {id_ for id_, row in the_outcomes("riverside").items() if row["outcome"] == "failed"}
     # Perth's passes are later; the day's last at Sydney's businesses is at three.
@@ -135,13 +133,13 @@ def test_a_top_up_before_the_last_retry_still_sends_and_after_it_does_not(
     host.pass_at(at("16:00"), 1)
     with store.reading("riverside") as session:
         rows = session.execute(
-            select(Message).join(Appointment, Appointment.id == Message.appointment_id).where(
-                Appointment.external_id.in_(failed_in_the_east)
-            )
+            select(Message)
+            .join(Appointment, Appointment.id == Message.appointment_id)
+            .where(Appointment.external_id.in_(failed_in_the_east))
         ).all()
         assert {message.status for (message,) in rows} == {status}
         reasons = {message.reasons for (message,) in rows}
-        assert reasons == ({()} if status is Status.SENT else {(store.types.Reason.NO_CREDITS,)})
+        assert reasons == ({()} if status is Status.SENT else {(Reason.NO_CREDITS,)})
         events = store.messages.list_events(session, [message.id for (message,) in rows])
     for message_id, story in events.items():
         assert (story[0].event, story[0].detail) == ("failed", "no-credits"), message_id
@@ -153,26 +151,17 @@ def perths_appointments() -> set[str]:
 
 
 def test_a_rehearsal_decides_everything_sends_nothing_and_takes_no_credit(host: Host) -> None:
-    from portal.actions.sending import switch_sending
-
     folder = PRACTICES / "northgate"
-    import_folder(folder, datetime.now(UTC))
-    switch_sending("northgate", "rehearsal", datetime.now(UTC))
+    import_practice(folder)
+    switch_sending("northgate", Sending.REHEARSAL, datetime.now(UTC))
     host.pass_at(datetime.fromisoformat("2031-03-08T09:00:00-06:00"), 1)
     decided = the_outcomes("northgate")
     assert len(decided) > 50
     assert {row["outcome"] for row in decided.values()} == {"not-sent"}
     assert all(str(row["reasons"]).startswith("sending-off") for row in decided.values())
     assert (balance("northgate"), host.simulator.messages) == (400, [])
-    switch_sending("northgate", "on", datetime.now(UTC))
+    switch_sending("northgate", Sending.ON, datetime.now(UTC))
     host.pass_at(datetime.fromisoformat("2031-03-08T10:00:00-06:00"), 1)
     assert len(host.simulator.messages) > 30
     with store.reading("northgate") as session:
         assert len(session.scalars(select(Pass)).all()) == 2
-
-
-def test_pausing_holds_back_what_is_queued_within_seconds(host: Host) -> None:
-    from portal.actions.sending import switch_sending
-
-    slow = replace(host.settings, send_rate=5.0)
-    assert slow

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.remind import decide_in_turn
 from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
@@ -55,6 +56,7 @@ def build_case(
     booked_at, cancelled_at = _booked_at(appointment), appointment.cancelled_at
     next_pass_at = due.next_pass_at(booked_at, cancelled_at)
     is_unmet = message is None and next_pass_at is None
+    (outcome,) = decide_in_turn(practice, [reminder])  # as a pass would now
     details = reminder.facts.details
     return Case(
         appointment=appointment.external_id,
@@ -70,6 +72,7 @@ def build_case(
         message_id=message.id if message else None,
         unmet=due.unmet(booked_at, cancelled_at) if is_unmet else None,
         is_cancelled=cancelled_at is not None and next_pass_at is None,
+        is_refused=outcome.reasons == (Reason.PROVIDER_REFUSED,),
         next_pass_at=next_pass_at,
     )
 

@@ -1,7 +1,5 @@
 """What everyone should know who looks at sending: why nothing goes."""
 
-from datetime import datetime
-
 from portal import store
 from portal.config import CANNOT_SEND
 
@@ -12,8 +10,8 @@ def notices(can_send: bool) -> list[str]:
         refused = store.host.find_state(session, store.host.ACCOUNT_REFUSED)
     found = [] if can_send else [CANNOT_SEND]
     if refused:
-        since = datetime.fromisoformat(refused["since"])
         found.append(
-            f"All sending waits: since {since:%d %B, %H:%M} UTC the provider refuses our account ({refused['code']})."
+            f"All sending waits: the provider refuses our account ({refused['code']}). "
+            "It goes on by itself once that is mended."
         )
     return found

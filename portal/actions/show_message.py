@@ -9,7 +9,7 @@ from portal import store
 from portal.actions.diagnose import build_case, with_message
 from portal.core import wording
 from portal.core.diagnosis import Diagnosis, Explained, examine, explain, what_happened
-from portal.core.phrases import appointment, moment
+from portal.core.phrases import day_and_time, moment
 from portal.core.timing import local
 from portal.core.wording import Context
 from portal.store.appointments import Appointment
@@ -90,7 +90,7 @@ def _sentence(entry: Entry, now: datetime) -> str:
     return what_happened(
         message.status,
         entry.full_name,
-        appointment(entry.starts_wall, today) if entry.starts_wall else "",
+        day_and_time(entry.starts_wall, today) if entry.starts_wall else "",
         moment(local(at, zone) if zone else at, today),
         message.reasons,
     )

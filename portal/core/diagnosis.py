@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
-from portal.core.phrases import appointment, clock_time, moment, plain
+from portal.core.phrases import clock_time, day_and_time, moment, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import POLICY, Facts, cost
 from portal.core.states import RETRIED_BY_PASS, Status
@@ -67,6 +67,7 @@ class Case:
     message_id: int | None
     unmet: Reason | None
     is_cancelled: bool
+    is_refused: bool  # as it would go now, the provider has refused it already
     next_pass_at: datetime | None  # the pass that would take it up
 
 
@@ -190,7 +191,7 @@ def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check
 def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Sequence[Reason]) -> str:
     """One sentence. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or decided."""
     who = plain(patient) or "The patient"
-    about = f" about {visit}" if visit else ""
+    about = f" about the appointment {visit}" if visit else ""
     why = reasons_in_short(reasons)
     match status:
         case Status.QUEUED:
@@ -217,7 +218,7 @@ def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Se
 
 
 def _question(case: Case) -> str:
-    when = appointment(case.starts_local, case.context.today)
+    when = day_and_time(case.starts_local, case.context.today)
     patient = plain(case.patient) or "the patient"
     if case.status in REACHED | ON_ITS_WAY | {Status.UNDELIVERED, Status.UNKNOWN}:
         return f"{patient}'s reminder for {when}"
@@ -239,6 +240,8 @@ def _next_try(case: Case, next_at: datetime | None, now: datetime, all_well: boo
         when = moment(wall, case.context.today)
         if next_at <= now:
             when = f"before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))}"
+        if case.is_refused:
+            return f"Next try: {when}, if the number, the text or the sender is another by then."
         return f"Next try: {when}" + ("." if all_well else ", if nothing above is crossed.")
     if case.status in REACHED or case.status is Status.UNDELIVERED:
         return ""

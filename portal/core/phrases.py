@@ -43,7 +43,7 @@ def moment(wall: datetime, today: date | None) -> str:
     return f"{on(wall.date(), today)} at {clock_time(wall)}"
 
 
-def appointment(wall: datetime, today: date | None) -> str:
+def day_and_time(wall: datetime, today: date | None) -> str:
     """tomorrow, 9:30am; Friday 9 May, 9:30am."""
     return f"{day(wall.date(), today)}, {clock_time(wall)}"
 

@@ -398,10 +398,10 @@ def event(name: str, detail: str) -> str:
             return f"In doubt: the provider may have it; {_answer(detail)}"
         case Status.UNCONFIRMED:
             return "Unconfirmed: no receipt came within 72 hours"
-        case Status.NOT_SENT | Status.FAILED | Status.CANCELLED | Status.EXPIRED:
-            return (
-                f"{OUTCOMES[Status(name)].word}: {reasons_in_short(recorded_reasons(detail)) or 'no cause was noted'}"
-            )
+        case Status.CANCELLED | Status.EXPIRED:
+            return reasons_in_short(recorded_reasons(detail)) or OUTCOMES[Status(name)].word
+        case Status.NOT_SENT | Status.FAILED:
+            return f"{OUTCOMES[Status(name)].word}: {_recorded(detail)}"
         case "not-reached":
             return f"Tried: the provider was not reached, {_answer(detail)}; it is tried again by itself"
         case "throttled":
@@ -410,6 +410,12 @@ def event(name: str, detail: str) -> str:
             return f"Tried: the provider refuses our account ({plain(detail, 40)}); it waits until that is mended"
     known = next((outcome.word for status, outcome in OUTCOMES.items() if status == name), "")
     return known or plain(name)
+
+
+def _recorded(detail: str) -> str:
+    reasons = recorded_reasons(detail)
+    said = plain(" ".join(detail.split(";")[len(reasons) :]), 100)  # the provider's code and words
+    return (reasons_in_short(reasons) or "no cause was noted") + (f" ({said})" if said else "")
 
 
 def recorded_reasons(detail: str) -> tuple[Reason, ...]:

@@ -128,4 +128,5 @@ def update_rows(session: Session, model: Any, practice_id: str, rows: Sequence[M
 def delete_rows(session: Session, model: Any, practice_id: str, ids: Collection[int]) -> None:
     if ids:
         table = model.__table__
-        session.connection().execute(delete(table).where(table.c.id.in_(ids), table.c.practice_id == practice_id))
+        statement = delete(table).where(table.c.id == bindparam("_id"), table.c.practice_id == practice_id)
+        session.connection().execute(statement, [{"_id": id_} for id_ in ids])

@@ -15,9 +15,9 @@ from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reasons_in_short
 
 def register(app: Flask) -> None:
     app.jinja_env.filters.update(
-        appointment=_appointment,
         counted=phrases.counted,
         instant=_instant,
+        wall=_wall,
         number=as_people_say,
         plain=phrases.plain,
         reason=_reason,
@@ -31,13 +31,13 @@ def _today(zone: str | None) -> date:
 
 
 def _instant(at: datetime, zone: str | None) -> str:
-    """`today at 11am`, by the clocks of the business."""
-    return phrases.moment(local(at, zone) if zone else at, _today(zone))
+    """`today, 11am`, by the clocks of the business."""
+    return _wall(local(at, zone) if zone else at, zone)
 
 
-def _appointment(wall: datetime, zone: str | None) -> str:
+def _wall(wall: datetime, zone: str | None) -> str:
     """`tomorrow, 9:30am`"""
-    return phrases.appointment(wall, _today(zone))
+    return phrases.day_and_time(wall, _today(zone))
 
 
 def _reason(reason: Reason) -> str:

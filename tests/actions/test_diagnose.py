@@ -9,12 +9,12 @@ from sqlalchemy import select
 from portal import store
 from portal.actions.diagnose import NoSuchAppointment, diagnose
 from portal.actions.missed import record_missed_days
-from portal.actions.remind import run_pass
+from portal.actions.remind import fingerprint, run_pass
 from portal.actions.stop import Stop, stop_messages, withdraw
 from portal.core.diagnosis import Check, Diagnosis
 from portal.core.numbers import PhoneType
 from portal.core.reasons import Reason
-from portal.core.reminders import POLICY, Preference, Sending
+from portal.core.reminders import POLICY, Decision, Preference, Sending
 from portal.core.states import Status
 from portal.store.messages import Message
 from portal.store.patients import OptOut, OptOutSource
@@ -234,17 +234,22 @@ def test_a_day_without_a_pass_is_said_before_and_after_it_is_recorded(app: Flask
     assert [(one.at, one.reasons) for one in after.recorded] == [(EVENING, (Reason.NO_PASS_RAN,))]
 
 
-def test_what_the_provider_said_is_told(app: Flask) -> None:
+def test_what_the_provider_refused_is_told_and_goes_only_if_it_changes(app: Flask) -> None:
     clinic = Clinic()
     clinic.book("a")
     run_pass(clinic.id, PASS_AT, PASS_AT)
     with store.transaction(clinic.id) as session:
         message = session.scalars(select(Message)).one()
-        stop = Stop(message.id, Status.FAILED, (Reason.PROVIDER_REFUSED,), message.charged, "1170")
+        refused = fingerprint(Decision((), message.to, message.body, 1), "Clinic")
+        stop = Stop(message.id, Status.FAILED, (Reason.PROVIDER_REFUSED,), message.charged, "1170", refused)
         stop_messages(session, clinic.id, [stop], PASS_AT)
     diagnosis = diagnose(clinic.id, "a", PASS_AT)
     assert diagnosis.reasons == (Reason.PROVIDER_REFUSED,)
     assert diagnosis.explained[0].words.says == "No such number."
+    assert crossed(diagnosis) == {}
+    assert diagnosis.next_try == "Next try: today at 11am, if the number, the text or the sender is another by then."
+    clinic.change(clinic.template, body="Another text")
+    assert diagnose(clinic.id, "a", PASS_AT).next_try == "Next try: today at 11am."
 
 
 def test_an_opt_out_says_whose_it_is_and_since_when(app: Flask) -> None:

@@ -107,7 +107,7 @@ def test_a_refused_account_is_said_with_every_command_about_sending(app: Flask, 
     a_practice()
     with store.everything(write=True) as session:
         account_refused(session, "http-401", PASS_AT)
-    assert "since 07 May, 00:00 UTC the provider refuses our account (http-401)" in portal("log").err
+    assert "All sending waits: the provider refuses our account (http-401)." in portal("log").err
 
 
 def test_another_time_is_refused_with_the_real_provider(

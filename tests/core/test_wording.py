@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
-from portal.core.phrases import appointment, clock_time, counted, day, listed, moment, plain
+from portal.core.phrases import clock_time, counted, day, day_and_time, listed, moment, plain
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.reminders import POLICY, Preference, Sending
 from portal.core.states import Status
@@ -83,7 +83,9 @@ def test_every_event_has_words() -> None:
         said = event(name, "")
         assert said
         assert str(name) not in said  # no code
-    assert event("failed", "provider-refused;1170;No such number; try another") == "Failed: The provider refused it"
+    assert event("failed", "provider-refused;1170;No such number; try another") == (
+        "Failed: The provider refused it (1170 No such number try another)"
+    )
     assert event("not-sent", "no-template;prefers-none") == (
         "Not sent: This appointment type has no SMS template; The patient wants no reminders"
     )
@@ -212,7 +214,7 @@ def test_times_and_lists_read_as_people_say_them() -> None:
     assert day(date(2032, 1, 1), TODAY) == "Thursday 1 January 2032"
     assert moment(wall("2031-05-07 11:00"), TODAY) == "today at 11am"
     assert moment(wall("2031-05-03 10:04"), TODAY) == "on Saturday 3 May at 10:04am"
-    assert appointment(wall("2031-05-08 09:30"), TODAY) == "tomorrow, 9:30am"
+    assert day_and_time(wall("2031-05-08 09:30"), TODAY) == "tomorrow, 9:30am"
     assert [counted(n, "credit") for n in (1, 2, 1200)] == ["1 credit", "2 credits", "1,200 credits"]
     assert [listed(list(names)) for names in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
     assert plain("a\n\tb\x1b[31m") == "a b [31m"

@@ -79,7 +79,8 @@ class Apply:
                 self._note_conflicts(table, external_id, change.conflicts)
             record_rows(self._session, table.model, added)
             update_rows(self._session, table.model, self._practice.id, changed)
-            withdraw(self._session, self._practice.id, withdrawn, self._now)
+            if withdrawn:
+                withdraw(self._session, self._practice.id, withdrawn, self._now)
             counts.added += len(added)
             self._tell_progress(table.file, len(exported))
         self._finish(table)
@@ -165,9 +166,10 @@ class Apply:
         counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
         if counts.added > AT_ONCE:
             refresh_statistics(self._session, table.model)
+        self._report.progress(table.file, 2 * self._sizes[table.file], 2 * self._sizes[table.file])
 
     def _tell_progress(self, file: str, rows: int) -> None:
         """The second half of a file's way: its saved rows, as a share of its bytes."""
         self._saved[file] += rows
-        size, read = self._sizes[file], self._counts[file].read
-        self._report.progress(file, size + size * self._saved[file] // max(read, 1), 2 * size)
+        size = self._sizes[file]
+        self._report.progress(file, size + size * self._saved[file] // max(self._counts[file].read, 1), 2 * size)

@@ -19,12 +19,10 @@ from portal.store.practices import Business
 
 TIME_COLUMNS = ("starts_at", "ends_at", "booked_at", "cancelled_at")
 _WALLS = ("starts_wall", "ends_wall")
-# What is written beside the fields that the export holds.
-_DERIVED = ("timezone", "starts_on", "starts_at", "ends_at", "revision", "moved_at")
-_PAIR, _SHOWN_PAIR = "walls", ("starts_at", "ends_at")
-_SINGLE = tuple(field for field in Appointment.IMPORTED_FIELDS if field not in _WALLS)
-STORED = (*Appointment.IMPORTED_FIELDS, *_DERIVED)
+_PAIR = "walls"  # both of them, merged as one value
+_OTHERS = tuple(field for field in Appointment.IMPORTED_FIELDS if field not in _WALLS)
 _COMPARED = (*Appointment.IMPORTED_FIELDS, "timezone", "starts_at", "ends_at")
+STORED = (*_COMPARED, "starts_on", "revision", "moved_at")  # all that an import writes
 
 
 def find_zones(session: Session, scratch: Scratch, businesses: Collection[str]) -> dict[str, str]:
@@ -115,7 +113,7 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
         "revision": row["revision"] + was_moved,
         "moved_at": now if was_moved else row["moved_at"],
     }
-    conflicts = [name for field in merged.conflicts for name in (_SHOWN_PAIR if field == _PAIR else (field,))]
+    conflicts = [name for field in merged.conflicts for name in (TIME_COLUMNS[:2] if field == _PAIR else (field,))]
     return Change(
         columns if any(row[name] != value for name, value in columns.items()) else None,
         tuple(conflicts),
@@ -126,7 +124,7 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
 
 def _with_pair(values: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
     """These fields with start and end as one: staff's start with the export's end might end before it starts."""
-    fields = {field: values[field] for field in _SINGLE if field in values}
+    fields = {field: values[field] for field in _OTHERS if field in values}
     if any(field in values for field in _WALLS):
         fields[_PAIR] = tuple(values.get(field, current[field]) for field in _WALLS)
     return fields
