@@ -1,5 +1,6 @@
 """The command `portal`."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -65,6 +66,7 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Ends the process: 0 done, 1 refused or failed, 2 wrong usage. Errors go to standard error in words."""
+    os.umask(0o077)  # whatever we write is our user's only
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without our signs

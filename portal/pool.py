@@ -193,6 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--burst", action="store_true", help="end when nothing is left to do now")
     parser.add_argument("-n", type=_positive, default=2, metavar="N", help="number of workers (default: 2)")
     options = parser.parse_args(arguments)
+    os.umask(0o077)  # whatever we write is our user's only
     end_with_supervisor()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("vonage").setLevel(logging.WARNING)  # its DEBUG prints texts, numbers and the key

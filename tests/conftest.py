@@ -117,3 +117,26 @@ def redis_url(redis_server: str) -> str:
     with redis.Redis.from_url(redis_server) as connection:
         connection.flushall()
     return redis_server
+
+
+def _left_out(config: pytest.Config) -> list[pytest.TestReport]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter.stats.get("skipped", []) if reporter else []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What this machine lacks is named loudly, at the end."""
+    left_out = _left_out(config)
+    if not left_out:
+        return
+    terminalreporter.write_sep(
+        "!", f"{len(left_out)} TESTS WERE LEFT OUT: this machine lacks something", red=True, bold=True
+    )
+    for reason in sorted({str(report.longrepr[2]) for report in left_out if isinstance(report.longrepr, tuple)}):
+        terminalreporter.write_line(reason, red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nothing may be left out, leaving something out is a failure."""
+    if os.environ.get("PORTAL_TESTS_MAY_SKIP") == "no" and _left_out(session.config) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -87,10 +87,11 @@ def _sentence(entry: Entry, now: datetime) -> str:
     message, zone = entry.message, entry.timezone
     at = message.sent_at or message.pass_at or message.created_at
     today = (local(now, zone) if zone else now).date()
+    visit = day_and_time(entry.starts_wall, today) if entry.starts_wall else ""
     return what_happened(
         message.status,
         entry.full_name,
-        day_and_time(entry.starts_wall, today) if entry.starts_wall else "",
+        "at its former time" if entry.is_of_former_time else visit,
         moment(local(at, zone) if zone else at, today),
         message.reasons,
     )

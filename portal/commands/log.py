@@ -29,7 +29,7 @@ from portal.core.phrases import clock_time, day
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.core.timing import local
-from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reasons_in_short
+from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short, reasons_in_short
 from portal.store.communications import Entry
 
 _MOST_FOR_PEOPLE = 200
@@ -201,7 +201,7 @@ def _print_preview(of: date, lines: list[Line], credits: int, needed: int) -> No
     if why_not:
         out.print()
         for reason, times in sorted(why_not.items(), key=lambda item: list(Reason).index(item[0])):
-            out.print(Text(f"{times:>5}  {reasons_in_short((reason,))}"))
+            out.print(Text(f"{times:>5}  {reason_in_short(reason)}"))
     out.print()
     out.print(Text(f"Credits: {credits:,}; these reminders need {needed:,}."))
 

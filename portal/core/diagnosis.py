@@ -10,7 +10,7 @@ from portal.core.reasons import Reason
 from portal.core.reminders import POLICY, Facts, cost
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
-from portal.core.wording import LABELS, OUTCOMES, Context, Words, found, reasons_in_short, words
+from portal.core.wording import LABELS, OUTCOMES, Context, Words, found, reason_in_short, reasons_in_short, words
 
 REACHED = frozenset({Status.SENT, Status.DELIVERED, Status.UNCONFIRMED})
 ON_ITS_WAY = frozenset({Status.QUEUED, Status.SENDING})
@@ -192,7 +192,7 @@ def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Se
     """One sentence. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or decided."""
     who = plain(patient) or "The patient"
     about = f" about the appointment {visit}" if visit else ""
-    why = reasons_in_short(reasons)
+    why = "; ".join(f"{cause[:1].lower()}{cause[1:]}" for cause in map(reason_in_short, reasons))
     match status:
         case Status.QUEUED:
             waits = "it waits, for the provider refuses our account" if reasons else "it is scheduled"
@@ -214,7 +214,7 @@ def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Se
         case Status.RECEIVED:
             return f"{who} wrote {at}."
         case Status.NOT_SENT | Status.FAILED | Status.EXPIRED:
-            return f"{who} was not texted{about}: {why[:1].lower()}{why[1:]}."
+            return f"{who} was not texted{about}: {why}."
 
 
 def _question(case: Case) -> str:

@@ -426,6 +426,11 @@ def recorded_reasons(detail: str) -> tuple[Reason, ...]:
 _CODES = frozenset(reason.value for reason in Reason)
 
 
+def reason_in_short(reason: Reason) -> str:
+    """Its heading without a name."""
+    return words(reason, Context()).heading
+
+
 def reasons_in_short(reasons: Sequence[Reason]) -> str:
-    """Their headings, without a name: for one line of a list."""
-    return "; ".join(words(reason, Context()).heading for reason in reasons)
+    """For one line of a list."""
+    return "; ".join(map(reason_in_short, reasons))

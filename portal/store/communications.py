@@ -24,12 +24,18 @@ class Entry:
 
     message: Message
     appointment: str | None
-    starts_wall: datetime | None
+    appointment_revision: int | None
+    starts_wall: datetime | None  # as it is now
     patient: str | None
     first_name: str | None
     last_name: str | None
     business: str | None
     timezone: str | None
+
+    @property
+    def is_of_former_time(self) -> bool:
+        """The appointment was moved since."""
+        return self.message.revision != self.appointment_revision
 
     @property
     def full_name(self) -> str:
@@ -48,6 +54,7 @@ _ENTRY: _Rows = (
     select(
         Message,
         Appointment.external_id,
+        Appointment.revision,
         Appointment.starts_wall,
         Patient.external_id,
         Patient.first_name,

@@ -10,6 +10,7 @@ from portal.core.states import Status
 from portal.web.practice import of_a_practice
 
 PAGE = 50
+_LARGEST_ID = 2**63 - 1  # that a database takes
 
 pages = Blueprint("communications", __name__, url_prefix="/communications")
 of_a_practice(pages)
@@ -23,7 +24,7 @@ def home() -> Response:
 def index() -> str:
     search = request.args.get("q", "").strip()
     status = _status(request.args.get("status", ""))
-    before = request.args.get("before", type=int)
+    before = _before(request.args.get("before", type=int))
     page = browse(g.practice.id, PAGE, before=before, status=status, search=search)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     template = "communications/_rows.html" if is_fragment else "communications/index.html"
@@ -32,13 +33,17 @@ def index() -> str:
     )
 
 
-@pages.get("/<int:message_id>")
+@pages.get(f"/<int(max={_LARGEST_ID}):message_id>")
 def show(message_id: int) -> str:
     try:
         shown = show_message(g.practice.id, message_id, clock.now())
     except NoSuchMessage:
         abort(404)
     return render_template("communications/show.html", shown=shown)
+
+
+def _before(asked: int | None) -> int | None:
+    return None if asked is None else min(asked, _LARGEST_ID)
 
 
 def _status(asked: str) -> Status | None:

@@ -8,9 +8,8 @@ from werkzeug.exceptions import HTTPException
 from portal import clock
 from portal.core import phrases
 from portal.core.numbers import as_people_say
-from portal.core.reasons import Reason
 from portal.core.timing import local
-from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reasons_in_short
+from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short
 
 
 def register(app: Flask) -> None:
@@ -20,7 +19,7 @@ def register(app: Flask) -> None:
         wall=_wall,
         number=as_people_say,
         plain=phrases.plain,
-        reason=_reason,
+        reason=reason_in_short,
     )
     app.jinja_env.globals.update(outcomes=OUTCOMES, no_reminder_yet=NO_REMINDER_YET, has_page=_has_page)
 
@@ -38,10 +37,6 @@ def _instant(at: datetime, zone: str | None) -> str:
 def _wall(wall: datetime, zone: str | None) -> str:
     """`tomorrow, 9:30am`"""
     return phrases.day_and_time(wall, _today(zone))
-
-
-def _reason(reason: Reason) -> str:
-    return reasons_in_short((reason,))
 
 
 def _has_page(place: str) -> bool:

@@ -1,0 +1,63 @@
+"""An installed wheel works too: templates, static files and migrations are inside it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel was installed into, apart from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run = {"check": True, "capture_output": True, "text": True, "timeout": 300}
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist")]
+    subprocess.run([*build, str(ROOT)], **run)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+    subprocess.run([*install, str(folder / "site"), str(wheel)], **run)
+    return folder
+
+
+def in_the_wheel(installed: Path, *arguments: str) -> str:
+    """What a program prints that finds the portal in the installed wheel, in an empty folder."""
+    here = installed / "empty"
+    here.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "VONAGE_"))}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=here,
+        env=kept | {"PYTHONPATH": str(installed / "site")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_practice_is_imported_and_shown_from_an_installed_wheel(installed: Path) -> None:
+    assert str(installed / "site") in in_the_wheel(installed, "-c", "import portal; print(portal.__file__)")
+    in_the_wheel(installed, "-m", "portal", "init")
+    in_the_wheel(installed, "-m", "portal", "import", str(ROOT / "tests" / "practices" / "northgate"))
+    assert "Northgate" in in_the_wheel(installed, "-m", "portal", "preview", "--date", "2031-03-09")
+    page = """
+import portal
+client = portal.create_app().test_client()
+page = client.get("/communications", base_url="http://127.0.0.1:8080")
+assert page.status_code == 200, page.status_code
+print(page.text)
+for path in sorted(set(__import__("re").findall(r'(?:href|src)="(/static/[^"?]+)', page.text))):
+    found = client.get(path, base_url="http://127.0.0.1:8080")
+    print(path, found.status_code)
+"""
+    shown = in_the_wheel(installed, "-c", page)
+    assert "Communications" in shown
+    statics = [line for line in shown.splitlines() if line.startswith("/static/")]
+    assert len(statics) >= 2
+    assert all(line.endswith(" 200") for line in statics)

@@ -1,0 +1,356 @@
+"""The communications log and a message's page, on both databases."""
+
+import logging
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+
+from portal import store
+from portal.actions import browse_log
+from portal.actions.remind import run_pass
+from portal.actions.stop import withdraw
+from portal.config import CANNOT_SEND
+from portal.core.reminders import Sending
+from portal.store.database import db
+from portal.web import HEADERS
+from tests.builders import MOBILES, PASS_AT, Clinic, a_practice
+
+HOUR = timedelta(hours=1)
+
+
+def rows(page: str) -> list[str]:
+    """The patients listed, in their order."""
+    return re.findall(r'class="who"><a href="[^"]*">([^<]*)</a>', page)
+
+
+def link(page: str, label: str) -> str:
+    found = re.search(rf'<a[^>]*href="([^"]*)"[^>]*>{label}</a>', page)
+    assert found, f"no link {label}"
+    return found[1].replace("&amp;", "&")
+
+
+def ids(client: FlaskClient, path: str = "/communications") -> list[int]:
+    return [int(found) for found in re.findall(r'class="who"><a href="/communications/(\d+)', client.get(path).text)]
+
+
+def test_the_home_page_leads_to_the_log(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.location) == (303, "/communications")
+
+
+def test_the_log_shows_each_message_with_its_outcome_and_first_reason(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Ada"})
+    clinic.book("b", patient={"first_name": "Bea", "mobile": None, "archived": True})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    page = client.get("/communications").text
+    assert rows(page) == ["Bea Nguyen", "Ada Nguyen"]
+    assert "Scheduled" in page
+    assert '<span class="number" title="+61491570006">0491 570 006</span>' in page
+    assert "No mobile number on file" in page
+    assert "and 1 more" in page
+    assert "tomorrow, 9:30am" in page
+
+
+def test_the_log_is_paged_by_50_and_no_message_is_shown_twice(client: FlaskClient) -> None:
+    clinic = Clinic(credits=200)
+    for number in range(120):
+        clinic.book(f"{number:03}")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    shown: list[int] = []
+    path = "/communications"
+    for expected in (50, 50, 20):
+        found = ids(client, path)
+        assert len(found) == expected
+        shown += found
+        page = client.get(path).text
+        if expected == 50:
+            path = link(page, "Older messages")
+    assert "Older messages" not in page
+    assert link(page, "Newest") == "/communications"
+    assert shown == sorted(shown, reverse=True)
+    assert len(set(shown)) == 120
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("ada", ["Ada Nguyen"]),
+        ("nguyen see", ["Bea Nguyen", "Ada Nguyen"]),
+        ("9:30am", ["Ada Nguyen"]),
+        ("0491 570 110", ["Bea Nguyen"]),
+        ("570110", ["Bea Nguyen"]),
+        ("guyen", []),
+        ("%", ["Cem Yilmaz", "Bea Nguyen", "Ada Nguyen"]),
+        ("yılmaz", []),
+        ("<script>", []),
+    ],
+)
+def test_the_search_finds_beginnings_of_words_and_ends_of_numbers(
+    client: FlaskClient, asked: str, found: list[str]
+) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Ada"})
+    clinic.book("b", starts="2031-05-08 10:00", patient={"first_name": "Bea", "mobile": MOBILES[1]})
+    clinic.book("c", patient={"first_name": "Cem", "last_name": "Yilmaz", "mobile": None})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert sorted(rows(client.get("/communications", query_string={"q": asked}).text)) == sorted(found)
+
+
+def test_the_search_finds_a_message_by_its_number(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    clinic.book("b")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    newest, oldest = ids(client)
+    assert ids(client, f"/communications?q={oldest}") == [oldest]
+    assert newest != oldest
+
+
+def test_the_log_is_narrowed_to_an_outcome(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Ada"})
+    clinic.book("b", patient={"first_name": "Bea", "mobile": None})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert rows(client.get("/communications?status=not-sent").text) == ["Bea Nguyen"]
+    assert rows(client.get("/communications?status=not-sent&q=ada").text) == []
+    assert len(rows(client.get("/communications?status=nonsense").text)) == 2
+
+
+def test_a_search_stops_after_a_while_and_goes_on_from_there(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse_log, "_SEARCH_STEP", 2)
+    monkeypatch.setattr(browse_log, "SEARCH_REACH", 4)
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Ada"})
+    for number in range(5):
+        clinic.book(f"b{number}", patient={"first_name": "Bea"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    first = client.get("/communications?q=ada").text
+    assert rows(first) == []
+    assert rows(client.get(link(first, "Search older messages")).text) == ["Ada Nguyen"]
+
+
+def test_scripts_get_the_same_fragment_that_the_page_includes(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    page = client.get("/communications?q=mia").text
+    fragment = client.get("/communications?q=mia", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+    assert fragment.text.strip() in page
+    assert fragment.text.lstrip().startswith('<section id="rows"')
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("path", ["/communications", "/communications?status=failed", "/communications?before=99999"])
+def test_the_log_page_reads_only_what_it_shows(client: FlaskClient, app: Flask, path: str) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    statements: list[tuple[str, object]] = []
+    listen = event.listens_for(db.engine, "before_cursor_execute")
+    listen(lambda _c, _cursor, statement, parameters, *_: statements.append((statement, parameters)))
+    client.get(path)
+    plans = []
+    with db.engine.connect() as connection:
+        for statement, parameters in list(statements):
+            if "FROM messages" in statement:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+                plans.append(" / ".join(row[3] for row in plan))
+    assert plans
+    for plan in plans:
+        assert "SEARCH messages USING INDEX ix_messages_" in plan
+        assert "SCAN" not in plan
+        assert "TEMP B-TREE" not in plan
+
+
+def test_a_message_tells_what_happened_why_and_what_holds_now(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"mobile": None})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    (message_id,) = ids(client)
+    page = client.get(f"/communications/{message_id}").text
+    assert "Mia Nguyen was not texted about the appointment tomorrow, 9:30am: no mobile number on file." in page
+    assert "Mia has no phone number." in page
+    assert "To mend it: Add a mobile" in page  # a link once the patient's page exists
+    assert "today, 10am" in page
+    assert "Next try: today at 11am, if nothing above is crossed." in page
+
+
+def test_a_message_shows_its_text_cost_and_number(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "M" * 150})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    (message_id,) = ids(client)
+    page = re.sub(r"\s+", " ", client.get(f"/communications/{message_id}").text)
+    assert "2 parts · 2 credits taken" in page
+    assert "see you 08/05/2031 9:30am." in page
+    assert f"<dt>Message number</dt><dd>{message_id}</dd>" in page
+
+
+def test_a_withdrawn_message_leads_to_the_reminder_of_the_new_time(client: FlaskClient) -> None:
+    clinic = Clinic()
+    appointment = clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    (old,) = ids(client)
+    clinic.change(
+        appointment,
+        revision=1,
+        moved_at=PASS_AT,
+        starts_wall=appointment.starts_wall + 2 * HOUR,
+        starts_at=appointment.starts_at + 2 * HOUR,
+    )
+    with store.transaction(clinic.id) as session:
+        store.practices.lock_practice(session, clinic.id)
+        withdraw(session, clinic.id, [appointment.id], PASS_AT)
+    assert "Show the new reminder" not in client.get(f"/communications/{old}").text
+    run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
+    new = max(ids(client))
+    page = client.get(f"/communications/{old}").text
+    assert "The appointment was moved to tomorrow 11:30am." in page
+    assert "about the appointment at its former time was withdrawn" in page
+    assert link(page, "Show the new reminder") == f"/communications/{new}"
+    assert "What holds now" not in page
+
+
+def test_hostile_names_and_texts_are_shown_as_text(client: FlaskClient) -> None:
+    clinic = Clinic()
+    name = "<script>alert(1)</script>{{ 7*7 }}"
+    clinic.book("<b>a", patient={"first_name": name, "last_name": '"><img src=x onerror=alert(2)>'})
+    clinic.book("b", patient={"first_name": name, "mobile": "<i>0491</i>"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    for path in ["/communications", *(f"/communications/{id_}" for id_ in ids(client))]:
+        page = client.get(path, query_string={"q": ""}).text
+        assert "&lt;script&gt;" in page
+        assert "<script>alert" not in page
+        assert "<img" not in page
+        assert "<i>" not in page
+        assert "{{ 7*7 }}" in page
+    found = client.get("/communications", query_string={"q": '"><script>x</script>'}).text
+    assert "<script>x" not in found
+
+
+# --- practices ----------------------------------------------------------------------------------------------
+
+
+def test_without_a_practice_the_page_says_how_to_get_one(client: FlaskClient) -> None:
+    page = client.get("/communications")
+    assert page.status_code == 200
+    assert "portal import DIR" in page.text
+
+
+def test_of_several_practices_one_is_picked_and_kept_in_every_link(client: FlaskClient) -> None:
+    riverside, northgate = Clinic("riverside"), Clinic("northgate & co")
+    riverside.book("a", patient={"first_name": "Ada"})
+    northgate.book("a", patient={"first_name": "Bea"})
+    for clinic in (riverside, northgate):
+        run_pass(clinic.id, PASS_AT, PASS_AT)
+    picker = client.get("/communications").text
+    assert rows(picker) == []
+    page = client.get(link(picker, "Northgate &amp; Co")).text
+    assert rows(page) == ["Bea Nguyen"]
+    message = client.get(link(page, "Bea Nguyen"))
+    assert message.status_code == 200
+    assert rows(client.get(link(message.text, "← Communications")).text) == ["Bea Nguyen"]
+    assert client.get("/?practice=riverside").location == "/communications?practice=riverside"
+
+
+def test_no_page_shows_another_practices_message(client: FlaskClient) -> None:
+    riverside, northgate = Clinic("riverside"), Clinic("northgate")
+    riverside.book("a")
+    run_pass(riverside.id, PASS_AT, PASS_AT)
+    assert northgate.id == "northgate"
+    with store.reading(riverside.id) as session:
+        (entry,) = store.communications.list_newest(session, store.communications.Filter(), 10)
+    own = client.get(f"/communications/{entry.message.id}?practice=riverside")
+    other = client.get(f"/communications/{entry.message.id}?practice=northgate")
+    assert (own.status_code, other.status_code) == (200, 404)
+    assert rows(client.get("/communications?practice=northgate").text) == []
+    assert client.get("/communications?practice=elsewhere").status_code == 404
+
+
+# --- every page ---------------------------------------------------------------------------------------------
+
+
+def test_every_route_answers_with_its_headers_and_without_failing(client: FlaskClient, app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    (message_id,) = ids(client)
+    values = {"message_id": message_id, "filename": "portal.css"}
+    walked = 0
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+            _, path = rule.build({name: values[name] for name in rule.arguments}) or ("", "")
+            answer = client.open(path, method=method)
+            assert answer.status_code < 400, rule
+            assert HEADERS.items() <= dict(answer.headers).items(), rule
+            answer.close()
+            walked += 1
+    assert walked >= 5
+
+
+@pytest.mark.parametrize("path", ["/nix", "/communications/0", "/communications/99999999999999999999", "/static/nix"])
+def test_what_is_not_there_is_said_in_words(client: FlaskClient, path: str) -> None:
+    a_practice()
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert HEADERS.items() <= dict(answer.headers).items()
+
+
+def test_a_senseless_place_in_the_log_shows_its_newest(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    for before in ("99999999999999999999", "nix"):
+        assert len(ids(client, f"/communications?before={before}")) == 1
+    assert ids(client, "/communications?before=-1") == []
+
+
+def test_a_method_that_is_not_served_is_refused_in_words(client: FlaskClient) -> None:
+    a_practice()
+    answer = client.post("/communications")
+    assert answer.status_code == 405
+    assert "That cannot be done here" in answer.text
+
+
+def test_what_fails_is_apologised_for_and_logged_without_its_values(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    a_practice()
+    with db.engine.begin() as connection:
+        connection.execute(text("DROP TABLE message_events"))
+        connection.execute(text("ALTER TABLE messages RENAME TO lost"))
+    with caplog.at_level(logging.DEBUG):
+        answer = client.get("/communications?q=Secret")
+    assert answer.status_code == 500
+    assert "Something failed on our side" in answer.text
+    assert "Traceback" not in answer.text
+    assert "A page failed" in caplog.text
+    assert "Secret" not in caplog.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
+def test_this_machines_own_names_are_served(client: FlaskClient, host: str) -> None:
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["example.org", "localhost.example.org", "127.0.0.1.nip.io", "10.0.0.1:8080", ""])
+def test_other_names_for_this_machine_are_refused(client: FlaskClient, host: str) -> None:
+    assert client.get("/healthz", headers={"Host": host}).status_code in (400, 421)
+
+
+def test_pages_say_where_nothing_can_be_sent(client: FlaskClient) -> None:
+    clinic = Clinic()
+    assert CANNOT_SEND in client.get("/communications").text
+    assert "You are rehearsing" not in client.get("/communications").text
+    clinic.change(clinic.practice, sending=Sending.REHEARSAL)
+    assert "You are rehearsing" in client.get("/communications").text
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    assert "Sending is paused" in client.get("/communications").text
