@@ -129,9 +129,7 @@ def _set_up(connection: Connection, practices: int) -> None:
     )
     _execute(
         connection,
-        _for_each_practice(
-            SmsTemplate, {"id": _numbered(len(scene.TEMPLATES))}, ("external_id", "name", "body")
-        ),
+        _for_each_practice(SmsTemplate, {"id": _numbered(len(scene.TEMPLATES))}, ("external_id", "name", "body")),
         [
             {"index": i, "external_id": str(i), "name": f"Template {i}", "body": body}
             for i, body in enumerate(scene.TEMPLATES)

@@ -1,7 +1,6 @@
 """A pass over the due appointments of every practice, against writing the same rows and nothing else."""
 
 import time
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -116,9 +115,7 @@ def _rows_of(practices: int, decided_day: int, day: int) -> list[tuple[Rows, Row
     for rows in [*event_rows.values(), *entry_rows.values()]:
         for row in rows:
             row["message_id"] = new_ids[row["message_id"]]
-    return [
-        (message_rows[practice], event_rows[practice], entry_rows.get(practice, [])) for practice in message_rows
-    ]
+    return [(message_rows[practice], event_rows[practice], entry_rows.get(practice, [])) for practice in message_rows]
 
 
 def _restore_credits() -> None:

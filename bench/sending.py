@@ -19,11 +19,10 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
 
 from bench import naive, scene
-from bench.bare import Text, texts_a_second
-from bench.databases import Database, Host
+from bench.bare import Text
+from bench.databases import Host
 from bench.fill import fill
 from portal import store
-from portal.actions.deliver import THREADS
 from portal.actions.remind import run_pass
 from portal.config import load_settings
 from portal.core.states import Status
@@ -106,7 +105,9 @@ class Clinics:
         with self._workers(naive.QUEUE, ["-m", "bench.naive", str(WORKERS)], {}) as connection:
             queue = rq.Queue(naive.QUEUE, connection=connection, serializer=JSONSerializer)
             jobs = [
-                rq.Queue.prepare_data("bench.naive.send_one", (practice, id_)) for practice, ids in batch for id_ in ids
+                rq.Queue.prepare_data("bench.naive.send_one", (practice, id_))
+                for practice, ids in batch
+                for id_ in ids
             ]
             return self._time(batch, lambda: queue.enqueue_many(jobs))
 
@@ -137,7 +138,9 @@ class Clinics:
             _wait_until(lambda: not _count_unsent(batch))
             with store.everything() as session:
                 sent, ended = session.execute(
-                    select(func.count(), func.max(Message.sent_at)).where(_is_of(batch), Message.status == Status.SENT)
+                    select(func.count(), func.max(Message.sent_at)).where(
+                        _is_of(batch), Message.status == Status.SENT
+                    )
                 ).one()
             db.engine.dispose()
         counts = _counts(self.url)

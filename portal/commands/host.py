@@ -147,7 +147,6 @@ def web(port: int) -> None:
         server = waitress.create_server(app, host=HOST, port=port, threads=8, ident=None)
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None
-    click.echo(f"The pages are at http://{HOST}:{port}/")
     server.run()
 
 

@@ -4,6 +4,8 @@ import os
 import shutil
 import socket
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +47,7 @@ def up(port: int, workers: int) -> None:
     _prepare(settings)
     if not settings.can_send:
         warn([CANNOT_SEND])
-    _say_where(port)
+    _announce(port)
     run(settings, _children(port, workers))
 
 
@@ -61,10 +63,18 @@ def _prepare(settings: Settings) -> None:
         store.database.db.engine.dispose()
 
 
-def _say_where(port: int) -> None:
-    click.echo(
-        f"The pages are at http://{HOST}:{port}/ for this machine only, until sign-in comes. Ctrl-C ends everything."
-    )
+def _announce(port: int) -> None:
+    """Say where the pages are once they are there: what the programs print would push it out of sight."""
+
+    def wait() -> None:
+        while _is_free(port):
+            time.sleep(0.2)
+        click.echo(
+            f"\n  The pages are at http://{HOST}:{port}/\n"
+            "  They are served to this machine only, until sign-in comes. Ctrl-C ends everything.\n"
+        )
+
+    threading.Thread(target=wait, daemon=True, name="announce").start()
 
 
 @click.command("demo")
@@ -83,7 +93,7 @@ def demo_(port: int | None, fresh: bool) -> None:
         shutil.rmtree(settings.data_dir, ignore_errors=True)
     made = demo.prepare(settings, clock.now())
     click.echo(made)
-    _say_where(port)
+    _announce(port)
     plan = ["--plan", str(demo.plan_file(settings))]
     simulator = _child("simulator", "simulator", "--port", str(simulator_port), *plan)
     run(settings, [simulator, *_children(port, 2)])

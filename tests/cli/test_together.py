@@ -29,15 +29,16 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start_(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "portal", *arguments],
-            cwd=tmp_path,
-            env=environment_of(settings, PYTHONPATH=str(ROOT), **environment),
-            stdout=(tmp_path / "out").open("a"),
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with (tmp_path / "out").open("a") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "portal", *arguments],
+                cwd=tmp_path,
+                env=environment_of(settings, PYTHONPATH=str(ROOT), **environment),
+                stdout=out,
+                stderr=out,
+                text=True,
+                start_new_session=True,
+            )
         started.append(process)
         return process
 
@@ -108,9 +109,8 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
     real = {"VONAGE_API_KEY": "real", "VONAGE_API_SECRET": "secret", "PORTAL_REDIS_URL": "redis://127.0.0.1:1"}
     process = start("demo", "--port", str(port), **real, PORTAL_TEST_CLOCK="nonsense")
     wait_until(lambda: answers(port), 120)
-    said = (tmp_path / "out").read_text()
-    assert f"http://127.0.0.1:{port}/" in said
-    assert "no real text is sent" in said
+    wait_until(lambda: f"The pages are at http://127.0.0.1:{port}/" in (tmp_path / "out").read_text())
+    assert "no real text is sent" in (tmp_path / "out").read_text()
 
     def all_sent() -> bool:
         page = requests.get(f"http://127.0.0.1:{port}/communications?status=sent", timeout=30).text
@@ -123,7 +123,7 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
     own = load_settings({"PORTAL_DATA_DIR": str(settings.data_dir / "demo")})
     assert redis_pid(own) is None
     assert demo.plan_file(own).exists()
-    children = subprocess.run(["pgrep", "-f", str(port)], capture_output=True, text=True).stdout
+    children = subprocess.run(["pgrep", "-f", "--", f"--port {port}"], capture_output=True, text=True).stdout
     assert children == ""
 
 

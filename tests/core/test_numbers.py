@@ -155,9 +155,7 @@ def test_what_is_no_single_number_cannot_be_texted(raw: str) -> None:
         ("07700 900123", "GB", ParsedNumber(None, None, LineKind.NOT_A_NUMBER)),
     ],
 )
-def test_number_has_the_region_and_kind_of_the_phone_library(
-    raw: str, country: str, expected: ParsedNumber
-) -> None:
+def test_number_has_the_region_and_kind_of_the_phone_library(raw: str, country: str, expected: ParsedNumber) -> None:
     assert parse_number(raw, country) == expected
 
 

@@ -162,9 +162,7 @@ def test_template_with_a_faulty_placeholder_cannot_be_used(body: str, unknown: t
 def test_unknown_placeholder_is_told_with_the_nearest_known_one() -> None:
     with pytest.raises(TemplateError) as caught:
         compile_template("Hi {{Patient.firstname}}")
-    assert str(caught.value) == (
-        "{{Patient.firstname}} is not a placeholder: did you mean {{Patient.FirstName}}?"
-    )
+    assert str(caught.value) == ("{{Patient.firstname}} is not a placeholder: did you mean {{Patient.FirstName}}?")
 
 
 def test_placeholder_like_no_other_is_told_with_all_of_them() -> None:
@@ -179,9 +177,7 @@ def test_placeholder_that_is_not_closed_is_told_as_such() -> None:
 
 
 def test_single_braces_and_stray_closing_braces_are_text() -> None:
-    assert filled("{0} {Patient.FirstName} }} %s {{Patient.FirstName}}") == (
-        "{0} {Patient.FirstName} }} %s Mia"
-    )
+    assert filled("{0} {Patient.FirstName} }} %s {{Patient.FirstName}}") == ("{0} {Patient.FirstName} }} %s Mia")
 
 
 def test_template_knows_its_placeholders() -> None:
@@ -205,9 +201,7 @@ hostile = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=5)).map("".join)
 @a_while
 @given(hostile, hostile)
 def test_value_is_text_whatever_it_holds(name: str, business: str) -> None:
-    text = filled(
-        "a{{Patient.FirstName}}b{{Business.Name}}c", patient_first_name=name, business_name=business
-    )
+    text = filled("a{{Patient.FirstName}}b{{Business.Name}}c", patient_first_name=name, business_name=business)
     assert text == f"a{name}b{business}c"
 
 

@@ -286,9 +286,7 @@ def test_due_date_is_the_lead_before_the_appointment() -> None:
         ("2031-05-06T23:59:59Z", "Pacific/Auckland", PassHour(date(2031, 5, 7), 11)),
     ],
 )
-def test_pass_hour_is_the_full_local_hour_that_holds_now(
-    now: str, zone_name: str, expected: PassHour | None
-) -> None:
+def test_pass_hour_is_the_full_local_hour_that_holds_now(now: str, zone_name: str, expected: PassHour | None) -> None:
     assert pass_hour(at(now), zone_name, 10) == expected
 
 
@@ -329,8 +327,7 @@ def test_hours_that_the_clocks_skip_have_no_pass(zone_name: str, day: date, begi
     assert [f"{when.hour}:{when.minute:02}" for when in shown] == begins
     assert all(when.date() == day for when in shown)
     assert all(
-        local(begin - timedelta(seconds=1), zone_name).hour != local(begin, zone_name).hour
-        for begin in passes
+        local(begin - timedelta(seconds=1), zone_name).hour != local(begin, zone_name).hour for begin in passes
     )
 
 
@@ -381,9 +378,7 @@ def test_next_pass_is_now_within_a_pass_hour_of_the_due_day() -> None:
         ("2031-05-08T10:30:00+10:00", [], None),
     ],
 )
-def test_next_pass_is_the_next_pass_hour_of_the_due_day(
-    now: str, handled: list[int], expected: str | None
-) -> None:
+def test_next_pass_is_the_next_pass_hour_of_the_due_day(now: str, handled: list[int], expected: str | None) -> None:
     found = next_pass_at(utc(now), date(2031, 5, 8), 1, SYDNEY, 10, handled)
     assert found == (at(expected) if expected else None)
 
