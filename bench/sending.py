@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
 
 from bench import naive, scene
-from bench.bare import Text
+from bench.bare import Text, texts_a_second
 from bench.databases import Host
 from bench.fill import fill
 from portal import store
@@ -146,6 +146,14 @@ class Clinics:
         counts = _counts(self.url)
         assert sent == counts["requests"] == counts["accepted"] == sum(len(ids) for _, ids in batch)
         return float(sent / (ended - begun).total_seconds())
+
+
+def bare_rate(url: str, texts: list[Text], threads: int) -> float:
+    """Texts a second from as many processes as the pool has workers, with as many threads."""
+    _forget(url)
+    rate = texts_a_second(url, texts, WORKERS, threads)
+    assert _counts(url)["accepted"] == len(texts)
+    return rate
 
 
 def most_in_one_second(url: str) -> int:

@@ -192,9 +192,9 @@ def test_workers_outlive_a_redis_that_does_not_answer_for_long(
     """One that is set by its address is not the pool's to start again."""
     url = f"unix://{settings.socket_path}"
     pool = start_pool("-n", "1", PORTAL_REDIS_URL=url)
-    wait_until(lambda: idle_workers(queue))
+    [worker] = wait_until(lambda: idle_workers(queue))
     os.rename(settings.socket_path, settings.data_dir / "gone")
-    os.kill(idle_workers(queue)[0], signal.SIGKILL)  # its successor finds no Redis
+    os.kill(worker, signal.SIGKILL)  # its successor finds no Redis
     wait_until(lambda: "Redis does not answer" in pool.output)
     os.rename(settings.data_dir / "gone", settings.socket_path)
     queue.enqueue_sends("p1", [1])
