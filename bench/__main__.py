@@ -6,7 +6,7 @@ Every figure is a median of interleaved runs, and every ratio is taken within on
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, datetime
 from statistics import median
 
 import click
@@ -18,6 +18,7 @@ from portal.actions.deliver import THREADS
 
 HISTORY, AHEAD = 2, 8  # days of appointments, 100 a practice: those past, with their messages, and those booked
 UNLIMITED = 100_000.0
+DAYS_AT_ONCE = 5  # for practices with five times the usual texts
 
 
 def _say(line: str = "") -> None:
@@ -80,18 +81,18 @@ def bench_passes(on: Host, kinds: Sequence[str], practices: int, runs: int) -> N
     _say(f"### (a) A pass over {due:,} due appointments of {practices:,} practices")
     _say()
     _say(
-        f"In a database of {due * (HISTORY + AHEAD):,} appointments, one process. Bare: SQLAlchemy Core's executemany "
-        f"of the same {written['messages']:,} messages, {written['events']:,} events and {written['entries']:,} ledger "
-        "entries, made before the clock starts, under the same constraints, a transaction a practice."
+        f"In a database of {due * (HISTORY + AHEAD):,} appointments, one process. Bare: SQLAlchemy Core's "
+        f"executemany of the same {written['messages']:,} messages, {written['events']:,} events and "
+        f"{written['entries']:,} ledger entries, made before the clock starts, under the same constraints, "
+        "a transaction a practice."
     )
     _say()
     _table(("database", "pass, s", "bare, s", "ratio (at most 5)"), ratios_rows)
     _say("Peak memory of the process in MB, after so many practices:")
     _say()
     _table(("database", *(f"{mark:,}" for mark in marks)), memory_rows)
-    _say(
-        f"### (b) The same with ten times the history: {due * 10 * HISTORY:,} past appointments, not {due * HISTORY:,}"
-    )
+    past = due * HISTORY
+    _say(f"### (b) The same with ten times the history: {10 * past:,} past appointments, not {past:,}")
     _say()
     _table(("database", "pass, s", "ten times the history, s", "ratio (at most 1.25)"), history_rows)
     _say("How the facts of one practice's due appointments are read, with ten times the history:")
@@ -110,39 +111,49 @@ def bench_sending(on: Host, kinds: Sequence[str], practices: int, runs: int) -> 
     """(c): the pool, the bare SDK and a job a message, in turn; then the default limit."""
     rows, limit_rows = [], []
     for kind in kinds:
+        took: dict[str, list[float]] = {"pool": [], "bare": [], "small": [], "naive": [], "limited": [], "most": []}
         with sending.simulator() as url:
-            clinics = sending.Clinics(on, kind, url, practices, 2 * runs + 1)
-            took: dict[str, list[float]] = {"ours": [], "bare": [], "naive": [], "limited": [], "most": []}
-            batch = clinics.queue_up(practices)  # warms up both sides
-            clinics.send(batch, UNLIMITED)
+            clinics = sending.Clinics(on, kind, url, practices, 1 + runs * (DAYS_AT_ONCE + 2))
+            clinics.send(clinics.queue_up(practices), UNLIMITED)  # warms up both sides
             for run in range(runs):
-                batch = clinics.queue_up(practices)
+                batch = clinics.queue_up(practices, DAYS_AT_ONCE)
                 texts = clinics.texts(batch)
-                took["ours"].append(clinics.send(batch, UNLIMITED))
+                took["pool"].append(clinics.send(batch, UNLIMITED))
                 took["bare"].append(sending.bare_rate(url, texts, THREADS))
-                few = clinics.queue_up(max(4, practices // 10))
-                some, others = few[: len(few) // 3], few[len(few) // 3 :]
-                took["naive"].append(clinics.send_naively(some))
-                took["limited"].append(clinics.send(others))
+                took["small"].append(clinics.send(clinics.queue_up(practices), UNLIMITED))
+                few = clinics.queue_up(practices)
+                took["naive"].append(clinics.send_naively(few[:2]))
+                took["limited"].append(clinics.send(few[2:]))
                 took["most"].append(sending.most_in_one_second(url))
                 _note(f"{kind}, run {run + 1}: " + ", ".join(f"{key} {of[-1]:.1f}" for key, of in took.items()))
             clinics.close()
-        label = clinics.database.label
-        ratios = [ours / bare for ours, bare in zip(took["ours"], took["bare"], strict=True)]
-        share = [rate / clinics.settings.send_rate for rate in took["limited"]]
-        rows.append((label, *(_spread(took[key], 0) for key in ("ours", "bare")), _spread(ratios)))
-        rows[-1] += (_spread(took["naive"], 0),)
-        limit_rows.append((label, _spread(took["limited"], 1), _spread(share, 3), f"{max(took['most']):.0f}"))
+        label, limit = clinics.database.label, clinics.settings.send_rate
+        ratios = {key: [rate / bare for rate, bare in zip(took[key], took["bare"], strict=True)] for key in took}
+        rows.append(
+            (
+                label,
+                _spread(took["bare"], 0),
+                _spread(took["pool"], 0),
+                _spread(ratios["pool"]),
+                _spread(took["small"], 0),
+                _spread(ratios["small"]),
+                _spread(took["naive"], 0),
+            )
+        )
+        shares = [rate / limit for rate in took["limited"]]
+        limit_rows.append((label, _spread(took["limited"], 1), _spread(shares, 3), _spread(took["most"], 0)))
     _say("### (c) Messages a second from queued to sent")
     _say()
     _say(
         f"Against the simulator with {sending.LATENCY_MS} ms latency: {sending.WORKERS} processes with {THREADS} "
-        "requests in flight each. Bare: the SDK sends the same texts from as many threads and processes, with no "
-        "database. Naive: one RQ job a message, on RQ's own pool of as many processes."
+        f"requests in flight each, {practices} practices with {len(texts) // practices} texts each. Bare: the SDK "
+        "sends the same texts from as many threads and processes, with no database. Small: the same with a "
+        f"{DAYS_AT_ONCE}th of the texts each, so that the start of each job weighs more. Naive: one RQ job a "
+        "message, on RQ's own pool of as many processes."
     )
     _say()
-    _table(("database", "pool", "bare SDK", "ratio (at least 0.7)", "naive"), rows)
-    _say(f"With the default limit, {clinics.settings.send_rate:g} requests a second:")
+    _table(("database", "bare SDK", "pool", "ratio (at least 0.7)", "small", "ratio", "naive"), rows)
+    _say(f"With the default limit, {limit:g} requests a second:")
     _say()
     _table(
         ("database", "messages a second", "share of the limit (at least 0.95)", "most requests within one second"),
@@ -157,14 +168,14 @@ PARTS: dict[str, Callable[[Host, Sequence[str], int, int], None]] = {"passes": b
 @click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Only this; both by default.")
 @click.option("--database", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this; both by default.")
 @click.option("--practices", default=1000, show_default=True, help="How many, for the pass.")
-@click.option("--senders", default=40, show_default=True, help="How many practices, for sending.")
+@click.option("--senders", default=12, show_default=True, help="How many practices, for sending.")
 @click.option("--runs", default=5, show_default=True)
 def main(parts: Sequence[str], kinds: Sequence[str], practices: int, senders: int, runs: int) -> None:
     kinds = kinds or KINDS
     with host() as on:
         versions = ", ".join(f"{kind} {on.version(kind)}" for kind in kinds)
-        _say(f"Python {platform.python_version()}, {versions}, {platform.machine()}, {date.today():%d %B %Y}.")
-        _say("Medians of {0} interleaved runs; the least and the most in brackets.".format(runs))
+        _say(f"Python {platform.python_version()}, {versions}, {platform.machine()}, {datetime.now(UTC):%d %B %Y}.")
+        _say(f"Medians of {runs} interleaved runs; the least and the most in brackets.")
         _say()
         for part in parts or PARTS:
             PARTS[part](on, kinds, practices if part == "passes" else senders, runs)

@@ -79,13 +79,16 @@ class Clinics:
     def close(self) -> None:
         stop_redis(self.settings)
 
-    def queue_up(self, practices: int) -> Batch:
-        """Run a day's pass for the first of them."""
-        at = scene.pass_at(next(self._days))
+    def queue_up(self, practices: int, days: int = 1) -> Batch:
+        """Run the passes of the next days for the first of them."""
+        queued: dict[str, list[int]] = {scene.practice_id(number): [] for number in range(1, practices + 1)}
         with self.database.app().app_context():
-            results = {id_: run_pass(id_, at, _now()) for id_ in map(scene.practice_id, range(1, practices + 1))}
+            for at in (scene.pass_at(next(self._days)) for _ in range(days)):
+                for id_, ids in queued.items():
+                    if result := run_pass(id_, at, _now()):
+                        ids += result.message_ids
             db.engine.dispose()
-        return [(id_, list(result.message_ids)) for id_, result in results.items() if result and result.message_ids]
+        return [(id_, ids) for id_, ids in queued.items() if ids]
 
     def texts(self, batch: Batch) -> list[Text]:
         with self.database.app().app_context(), store.everything() as session:

@@ -30,7 +30,7 @@ STOP_SECONDS = 10.0
 OLDEST = (6, 2)  # the first with LMOVE, without which a crash between two commands loses a job
 
 
-class RedisUnavailable(Exception):
+class RedisUnavailable(ConnectionError):
     """Redis cannot be started, reached or used; the text says why in words."""
 
 
@@ -46,6 +46,8 @@ def ensure_redis(settings: Settings) -> str:
     try:
         with _starting(settings):
             _run(settings)
+    except RedisUnavailable:
+        raise
     except OSError as error:
         raise RedisUnavailable(f"The embedded Redis cannot be started: {error}.") from None
     return f"unix://{quote(str(settings.socket_path))}"

@@ -18,12 +18,15 @@ KEY = "portal:next_slot"
 # what arrives is never spaced as evenly as what was sent.
 SHARE = 0.97
 
+# A message is claimed before it is sent. Of a slot that starts at once, that would take the time.
+LEAD_INTERVALS, LONGEST_LEAD = 3, 0.1  # seconds
+
 # Redis would round a large number to 14 digits; "%.0f" keeps each microsecond.
 _RESERVE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local most, within, interval = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local first = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
+local most, within, interval, lead = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local first = math.max(now + lead, tonumber(redis.call('GET', KEYS[1]) or 0))
 local count = math.min(most, math.floor((now + within - first) / interval) + 1)
 if count < 1 then
     return {0, first - now}
@@ -59,18 +62,20 @@ class Limiter:
     def __init__(self, connection: redis.Redis, rate: float) -> None:
         """`rate`: requests a second; 0.97 of it is given out."""
         self.interval = math.ceil(1_000_000 / (SHARE * rate)) / 1_000_000
+        self.lead = min(LEAD_INTERVALS * self.interval, LONGEST_LEAD)
         self._reserve = connection.register_script(_RESERVE)
         self._slow_down = connection.register_script(_SLOW_DOWN)
 
     def reserve(self, most: int, within: float = 1.0) -> Slots:
-        """Take up to `most` slots that start within `within` seconds. A slot not used is lost.
+        """Take up to `most` slots that start within `within` seconds, none before `lead`. One not used is lost.
 
         Slots not asked for before they start are lost too: who wants the whole rate asks again before the
         last of its slots has passed. Raises RedisUnavailable.
         """
         try:
             count, first = self._reserve(
-                keys=[KEY], args=[most, round(within * 1_000_000), round(self.interval * 1_000_000)]
+                keys=[KEY],
+                args=[most, *(round(seconds * 1_000_000) for seconds in (within, self.interval, self.lead))],
             )
         except redis.RedisError as error:
             raise RedisUnavailable(f"Redis: {error}") from None

@@ -1,6 +1,7 @@
 """The worker pool: RQ's own, with workers that end with their pool and whose jobs learn of a stop."""
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ import rq
 from rq.executions import Execution
 from rq.serializers import JSONSerializer
 from rq.worker_pool import WorkerPool
+from sqlalchemy.orm import configure_mappers
 
 from portal import clock, jobs, queue
 from portal.config import CANNOT_SEND, ConfigError, Settings, load_settings
@@ -137,6 +139,8 @@ def _run_worker(settings: Settings, name: str, burst: bool, pool_pid: int) -> No
     os.setpgrp()  # Ctrl-C reaches the pool only, which tells its workers
     end_with_parent(pool_pid)
     jobs.worker_app()  # made before the worker forks for each job; it connects to nothing yet
+    configure_mappers()
+    gc.freeze()  # or the first collection in each fork would copy all of the worker's memory
     try:
         Worker(name, queue.connect(settings)).work(burst=burst, with_scheduler=False)
     except (redis.RedisError, RedisUnavailable) as error:

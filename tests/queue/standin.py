@@ -39,7 +39,7 @@ def run_pass(practice: str, at: str) -> None:
     note("pass", practice, at)
     if practice == "then-sends":
         time.sleep(1)  # long enough for the other worker to find the queue empty
-        Queue(connect(load_settings())).enqueue_sends("hold", range(1, 201))
+        Queue(connect(load_settings())).enqueue_sends("hold", range(1, 1001))
 
 
 def send(practice: str, ids: list[int], is_probe: bool) -> str:

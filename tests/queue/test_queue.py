@@ -62,14 +62,14 @@ def test_a_pass_is_a_practice_and_an_instant(queue: Queue, connection: redis.Red
     assert job["description"] == b"pass of practice p1 at 2031-05-08T00:00:00+00:00"
 
 
-def test_messages_go_in_chunks_of_100_ids(queue: Queue, connection: redis.Redis) -> None:
-    assert queue.enqueue_sends("p1", range(1, 251)) == 3
+def test_messages_go_in_chunks_of_like_size(queue: Queue, connection: redis.Redis) -> None:
+    assert queue.enqueue_sends("p1", range(1, 1202)) == 3
     calls = [call(job) for job in stored_jobs(connection)]
     assert {function for function, _ in calls} == {"portal.jobs.send"}
     assert [arguments for _, arguments in calls] == [
-        ["p1", list(range(1, 101)), False],
-        ["p1", list(range(101, 201)), False],
-        ["p1", list(range(201, 251)), False],
+        ["p1", list(range(1, 402)), False],
+        ["p1", list(range(402, 803)), False],
+        ["p1", list(range(803, 1202)), False],
     ]
 
 
@@ -87,7 +87,7 @@ def test_jobs_are_kept_briefly_and_never_retried(queue: Queue, connection: redis
     queue.enqueue_pass("p1", AT)
     queue.enqueue_sends("p1", [1])
     for job in stored_jobs(connection):
-        assert (job["result_ttl"], job["failure_ttl"], job["timeout"]) == (b"60", b"86400", b"3600")
+        assert (job["result_ttl"], job["failure_ttl"], job["timeout"]) == (b"60", b"86400", b"18000")
         assert "retries_left" not in job
 
 
