@@ -218,7 +218,8 @@ def _messages(health: Health, settings: Settings, now: datetime) -> Iterator[Fin
     if health.in_doubt:
         yield _note(
             "messages",
-            f"{counted(health.in_doubt, 'message')} in doubt: the provider may have them",
+            f"{counted(health.in_doubt, 'message')} in doubt: the provider may have taken "
+            f"{'it' if health.in_doubt == 1 else 'them'}",
             "portal log --status unknown; staff send again or leave it",
         )
 

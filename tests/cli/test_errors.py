@@ -214,7 +214,7 @@ def test_the_doctor_sees_doubt_missed_days_and_a_refused_account(app: Flask, set
     with store.everything(write=True) as session:
         account_refused(session, "http-402", PASS_AT)
     found = findings(replace(settings, vonage_base_url="http://127.0.0.1:1"))
-    assert (Level.NOTE, "1 message in doubt: the provider may have them") in found["messages"]
+    assert (Level.NOTE, "1 message in doubt: the provider may have taken it") in found["messages"]
     assert any("3 appointments unmet" in says for level, says in found["passes"] if level is Level.MEND)
     assert any("http-402" in says for level, says in found["provider"] if level is Level.MEND)
     assert "Secret" not in str(found)
