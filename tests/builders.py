@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.core.numbers import PhoneType
 from portal.core.reminders import Preference, Sending
+from portal.core.roles import Role
 from portal.core.timing import resolve
 from portal.store.appointments import Appointment
 from portal.store.credits import EntryKind
 from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
+from portal.store.staff import User
 
 ZONE = "Australia/Sydney"
 # Numbers set aside for fiction.
@@ -42,7 +44,16 @@ def a_practice(id: str = "riverside", *, credits: int = 100, **values: Any) -> P
         if credits:
             entry = {"practice_id": id, "at": PASS_AT, "kind": EntryKind.OPENING, "amount": credits}
             store.credits.record_entries(session, [entry | {"message_id": None, "reference": ""}])
+        for role in (Role.OWNER, Role.RECEPTION, Role.PRACTITIONER):
+            session.add(a_user(role, id))
     return practice
+
+
+def a_user(role: Role, practice_id: str | None, **values: Any) -> User:
+    """Whom `sign_in` of the web tests signs in: one of each role in each practice."""
+    name = f"{role}@{practice_id or 'host'}"
+    defaults = {"email": f"{name}.example", "name": f"Dana {role.title()}", "fs_uniquifier": name}
+    return User(role=role, practice_id=practice_id, created_at=PASS_AT, **defaults | values)
 
 
 def _add(session: Session, row: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from portal.store import (
     appointments,
+    changes,
     communications,
     credits,
     diagnosis,
@@ -14,11 +15,13 @@ from portal.store import (
     patients,
     practices,
     revision,
+    staff,
 )
 from portal.store.database import everything, reading, transaction
 
 __all__ = [
     "appointments",
+    "changes",
     "communications",
     "credits",
     "diagnosis",
@@ -33,5 +36,6 @@ __all__ = [
     "practices",
     "reading",
     "revision",
+    "staff",
     "transaction",
 ]

@@ -6,21 +6,23 @@ from werkzeug.wrappers import Response
 from portal import clock
 from portal.actions.browse_log import SEARCH_REACH, browse
 from portal.actions.show_message import NoSuchMessage, show_message
+from portal.core.roles import Permission
 from portal.core.states import Status
-from portal.web.practice import of_a_practice
+from portal.web.access import allow
 
 PAGE = 50
 _LARGEST_ID = 2**63 - 1  # that a database takes
 
 pages = Blueprint("communications", __name__, url_prefix="/communications")
-of_a_practice(pages)
 
 
+@allow(Permission.READ)
 def home() -> Response:
-    return redirect(url_for("communications.index", practice=request.args.get("practice")), 303)
+    return redirect(url_for("communications.index"), 303)
 
 
 @pages.get("")
+@allow(Permission.READ)
 def index() -> str:
     search = request.args.get("q", "").strip()
     status = _status(request.args.get("status", ""))
@@ -34,6 +36,7 @@ def index() -> str:
 
 
 @pages.get(f"/<int(max={_LARGEST_ID}):message_id>")
+@allow(Permission.READ)
 def show(message_id: int) -> str:
     try:
         shown = show_message(g.practice.id, message_id, clock.now())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Thread
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from werkzeug.serving import make_server
 
 from portal import clock
+from portal.core.roles import Role
 from tests.builders import PASS_AT
 from tests.played_demo import PlayedDemo, played_demo
 
@@ -25,9 +27,34 @@ def at_pass_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.start_at(PASS_AT + timedelta(minutes=5))
 
 
+class Client(FlaskClient):
+    """Each request has a context of its own, although the tests hold one: nothing of the last user is left."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
+
+
+def visitor(app: Flask) -> FlaskClient:
+    """Who is not signed in."""
+    app.test_client_class = Client
+    return app.test_client()
+
+
+def sign_in(client: FlaskClient, role: Role = Role.OWNER, practice_id: str | None = "riverside") -> FlaskClient:
+    """As the builders' user of that role, who may come into being later."""
+    with client.session_transaction() as session:
+        session["_user_id"] = f"{role}@{practice_id or 'host'}"
+        session["_fresh"] = True
+        session["fs_cc"] = "set"
+        session["fs_paa"] = clock.now().timestamp()
+    return client
+
+
 @pytest.fixture
 def client(app: Flask, at_pass_time: None) -> FlaskClient:
-    return app.test_client()
+    """The owner of the builders' practice is signed in."""
+    return sign_in(visitor(app))
 
 
 @dataclass(frozen=True)

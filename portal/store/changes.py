@@ -1,0 +1,54 @@
+"""What people changed: who, when, from what to what, and why."""
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.store.database import Model, PracticeOwned, row_id
+from portal.store.types import RowId, UtcDateTime, words
+
+
+class Subject(StrEnum):
+    PRACTICE = "practice"
+    BUSINESS = "business"
+    APPOINTMENT_TYPE = "appointment-type"
+    TEMPLATE = "template"
+    PATIENT = "patient"
+    STAFF = "staff"
+    MESSAGE = "message"
+
+
+class Change(PracticeOwned, Model):
+    """`by`: the person's name as it was then, or `command line`. `before`, `after`: as people read them."""
+
+    __tablename__ = "changes"
+
+    id: Mapped[int] = row_id()
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    user_id: Mapped[int | None] = mapped_column(RowId)
+    by: Mapped[str] = mapped_column(Text)
+    subject: Mapped[Subject] = mapped_column(words(Subject))
+    subject_id: Mapped[int | None] = mapped_column(RowId)  # None: the practice itself
+    field: Mapped[str] = mapped_column(Text)
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text, default="")
+
+    __table_args__ = (Index("ix_changes_subject", "practice_id", "subject", "subject_id", "id"),)
+
+
+def list_changes(
+    session: Session, subject: Subject, subject_id: int | None, fields: Collection[str] | None = None, most: int = 50
+) -> list[Change]:
+    """The newest first."""
+    found = select(Change).where(Change.subject == subject, Change.subject_id == subject_id)
+    if fields is not None:
+        found = found.where(Change.field.in_(fields))
+    return list(session.scalars(found.order_by(Change.id.desc()).limit(most)))
+
+
+def last_change(session: Session, subject: Subject, subject_id: int | None, field: str) -> Change | None:
+    return next(iter(list_changes(session, subject, subject_id, [field], 1)), None)
