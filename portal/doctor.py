@@ -2,42 +2,24 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import tzdata
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, create_app, store
 from portal.actions.health import Health, look
-from portal.config import CANNOT_SEND, ConfigError, Settings
-from portal.core.phrases import counted
+from portal.config import CANNOT_SEND, Settings
+from portal.core.phrases import counted, lasting
 from portal.core.reminders import Sending
-from portal.embedded import RedisUnavailable, redis_pid
+from portal.core.watching import Finding, Level, QueueSeen
 from portal.jobs import gateway
-from portal.queue import Queue, connect
+from portal.queue import watcher
 from portal.sms.gateway import AccountError, BalanceError
 
-_LONG_WAIT = timedelta(minutes=5)
+LONG_WAIT = timedelta(minutes=5)
 _LOW_BALANCE = 5.0  # euros
-
-
-class Level(StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    MEND = "mend"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`mend` says what to do; empty where all is well."""
-
-    level: Level
-    about: str
-    says: str
-    mend: str = ""
 
 
 def _ok(about: str, says: str) -> Finding:
@@ -54,38 +36,61 @@ def _mend(about: str, says: str, mend: str) -> Finding:
 
 def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     """In the order in which to mend. Nothing is started or changed, but the data directory is made."""
-    yield _ok("settings", "every setting can be used")
-    yield from _data_directory(settings)
+    config.make_data_dir(settings)
     app = create_app(settings)
     with app.app_context():
         try:
-            revision = store.revision.find_revision()
-            is_current = revision == store.revision.newest_revision()
-            health = look(now) if is_current else None
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", None) or type(error).__name__).strip()
-            yield _mend("database", f"cannot be used: {cause}", "start it, or correct PORTAL_DATABASE_URL")
-            health = None
-        else:
-            kind = "SQLite" if settings.is_sqlite else "PostgreSQL"
-            if health:
-                yield _ok("database", f"{kind}, up to date")
-            else:
-                what = "is not set up" if revision is None else "is of another version of the portal"
-                yield _mend("database", f"{kind}, {what}", "portal init")
+            yield from examine_host(settings, watcher(settings)(), now)
         finally:
             store.database.db.engine.dispose()
-    yield from _redis(settings)
+
+
+def examine_host(settings: Settings, queue: QueueSeen, now: datetime) -> Iterator[Finding]:
+    """The same within an application, for whoever has looked at the queue already. Asks the provider."""
+    yield _ok("settings", "every setting can be used")
+    yield from _data_directory(settings)
+    health = yield from _database(settings, now)
+    yield from _redis(settings, queue)
     yield from _provider(settings)
     if health:
-        yield from _practices(health)
-        yield from _passes(health, now)
-        yield from _messages(health, settings, now)
+        yield from _rows(settings, health, now)
     yield from _surroundings(settings)
 
 
+def judge(settings: Settings, health: Health, queue: QueueSeen, now: datetime) -> Iterator[Finding]:
+    """What can be said at once of what was just looked at: nobody is asked."""
+    yield from _data_directory(settings)
+    yield from _redis(settings, queue)
+    if not settings.can_send:
+        yield _no_credentials()
+    yield from _rows(settings, health, now)
+    yield from _surroundings(settings)
+
+
+def _rows(settings: Settings, health: Health, now: datetime) -> Iterator[Finding]:
+    yield from _practices(health)
+    yield from _passes(health, now)
+    yield from _messages(health, settings, now)
+
+
+def _database(settings: Settings, now: datetime) -> Generator[Finding, None, Health | None]:
+    kind = "SQLite" if settings.is_sqlite else "PostgreSQL"
+    try:
+        revision = store.revision.find_revision()
+        if revision == store.revision.newest_revision():
+            health = look(now)
+            yield _ok("database", f"{kind}, up to date")
+            return health
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or type(error).__name__).strip()
+        yield _mend("database", f"cannot be used: {cause}", "start it, or correct PORTAL_DATABASE_URL")
+        return None
+    what = "is not set up" if revision is None else "is of another version of the portal"
+    yield _mend("database", f"{kind}, {what}", "portal init")
+    return None
+
+
 def _data_directory(settings: Settings) -> Iterator[Finding]:
-    config.make_data_dir(settings)
     names = ["secret_key", "portal.db", "portal.db-wal", "portal.db-shm", "broker.sock", "appendonlydir"]
     open_to_others = [
         path.name
@@ -101,31 +106,21 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
         yield _ok("data directory", f"{settings.data_dir}, its owner's only")
 
 
-def _redis(settings: Settings) -> Iterator[Finding]:
+def _redis(settings: Settings, queue: QueueSeen) -> Iterator[Finding]:
     start = "portal up, or python worker.py"
-    if settings.redis_url is None and redis_pid(settings) is None:
-        yield _mend("Redis", "the embedded one does not run, so no worker does", start)
+    if queue.problem:
+        yield _mend("Redis", queue.problem, "start it, or correct PORTAL_REDIS_URL" if settings.redis_url else start)
         return
-    try:
-        queue = Queue(connect(settings))
-        length, age = queue.length(), queue.oldest_age()
-        workers = queue.workers()
-    except (RedisUnavailable, ConfigError) as error:
-        yield _mend("Redis", str(error), "start it, or correct PORTAL_REDIS_URL")
-        return
-    yield _ok("Redis", "the embedded one runs" if settings.redis_url is None else "answers")
-    alive = [worker for worker in workers if worker.is_alive]
-    lost = len(workers) - len(alive)
-    gone = f"; {lost} did not sign off" if lost else ""
-    if alive:
-        yield _ok(
-            "workers", f"{counted(len(alive), 'worker')} on {counted(len({w.host for w in alive}), 'host')}{gone}"
-        )
+    yield _ok("Redis", "answers" if settings.redis_url else "the embedded one runs")
+    gone = f"; {queue.lost} did not sign off" if queue.lost else ""
+    if queue.alive:
+        hosts = len({worker.host for worker in queue.alive})
+        yield _ok("workers", f"{counted(len(queue.alive), 'worker')} on {counted(hosts, 'host')}{gone}")
     else:
         yield _mend("workers", f"none runs{gone}", start)
-    waits = f", the oldest for {age.total_seconds():.0f} s" if age else ""
-    says = f"{counted(length, 'job')} waiting{waits}"
-    if age and age > _LONG_WAIT:
+    waits = f", the oldest for {lasting(queue.oldest_age)}" if queue.oldest_age else ""
+    says = f"{counted(queue.length, 'job')} waiting{waits}"
+    if queue.oldest_age and queue.oldest_age > LONG_WAIT:
         yield _mend("queue", says, "start more workers (python worker.py -n 4)")
     else:
         yield _ok("queue", says)
@@ -133,7 +128,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _provider(settings: Settings) -> Iterator[Finding]:
     if not settings.can_send:
-        yield _mend("provider", "there are no credentials", CANNOT_SEND)
+        yield _no_credentials()
         return
     where = settings.vonage_base_url or "Vonage"
     try:
@@ -154,6 +149,10 @@ def _provider(settings: Settings) -> Iterator[Finding]:
         yield _note("provider", "in Vonage's dashboard the account's SMS setting must be Messages API")
     if not settings.vonage_signature_secrets:
         yield _note("provider", "VONAGE_SIGNATURE_SECRET is not set: what the provider reports cannot be verified")
+
+
+def _no_credentials() -> Finding:
+    return _mend("provider", "there are no credentials", CANNOT_SEND)
 
 
 def _practices(health: Health) -> Iterator[Finding]:
@@ -190,7 +189,9 @@ def _passes(health: Health, now: datetime) -> Iterator[Finding]:
             every_minute,
         )
     else:
-        yield _ok("passes", f"the last ran {_ago(now - health.last_pass_at)}, and no hour of the last day was missed")
+        yield _ok(
+            "passes", f"the last ran {lasting(now - health.last_pass_at)} ago, and no hour of the last day was missed"
+        )
     for practice_id, business, day, appointments in health.missed_days:
         if not appointments:
             continue
@@ -204,14 +205,15 @@ def _passes(health: Health, now: datetime) -> Iterator[Finding]:
 def _messages(health: Health, settings: Settings, now: datetime) -> Iterator[Finding]:
     if health.account_refused:
         since = datetime.fromisoformat(health.account_refused["since"])
+        code = health.account_refused["code"]
         yield _mend(
             "provider",
-            f"began to refuse our account {_ago(now - since)} ({health.account_refused['code']}): all sending waits",
+            f"began to refuse our account {lasting(now - since)} ago ({code}): all sending waits",
             "mend the account or the credentials; sending then goes on by itself",
         )
     waits = now - health.due_since if health.due_since else timedelta()
-    says = f"{counted(health.due, 'message')} due" + (f", the oldest for {_ago(waits, '')}" if health.due else "")
-    if waits > _LONG_WAIT and settings.can_send and not health.account_refused:
+    says = f"{counted(health.due, 'message')} due" + (f", the oldest for {lasting(waits)}" if health.due else "")
+    if waits > LONG_WAIT and settings.can_send and not health.account_refused:
         yield _mend("messages", says, "see that workers run and the provider is reached")
     else:
         yield _ok("messages", says)
@@ -230,11 +232,3 @@ def _surroundings(settings: Settings) -> Iterator[Finding]:
         yield _note("clock", "PORTAL_TEST_CLOCK is set: this is no real clock")
     if settings.public_url is None:
         yield _note("pages", "PORTAL_PUBLIC_URL is not set: links and the provider's reports need it")
-
-
-def _ago(duration: timedelta, suffix: str = " ago") -> str:
-    seconds = max(0, int(duration.total_seconds()))
-    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return f"{counted(seconds // size, name)}{suffix}"
-    return f"{counted(seconds, 'second')}{suffix}"

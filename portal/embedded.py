@@ -41,7 +41,7 @@ def ensure_redis(settings: Settings) -> str:
     RedisUnavailable, and ConfigError where the data directory cannot be used.
     """
     if settings.redis_url:
-        return settings.redis_url
+        return redis_address(settings)
     make_data_dir(settings)
     try:
         with _starting(settings):
@@ -50,7 +50,12 @@ def ensure_redis(settings: Settings) -> str:
         raise
     except OSError as error:
         raise RedisUnavailable(f"The embedded Redis cannot be started: {error}.") from None
-    return f"unix://{quote(str(settings.socket_path))}"
+    return redis_address(settings)
+
+
+def redis_address(settings: Settings) -> str:
+    """Where Redis is, or would be: nothing is started."""
+    return settings.redis_url or f"unix://{quote(str(settings.socket_path))}"
 
 
 def stop_redis(settings: Settings) -> bool:

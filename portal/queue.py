@@ -5,9 +5,8 @@ the database say what is to be done, and the sweep enqueues again what Redis los
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,7 +21,8 @@ from rq.utils import utcparse
 from rq.worker_registration import get_keys
 
 from portal.config import Settings
-from portal.embedded import RedisUnavailable, ensure_redis
+from portal.core.watching import QueueSeen, WorkerSeen
+from portal.embedded import RedisUnavailable, ensure_redis, redis_address, redis_pid
 from portal.errors import describe
 
 # One queue only: RQ loses a job that is taken off the first of several when its worker is killed then.
@@ -67,16 +67,6 @@ class Job(rq.job.Job):
             raise JobFailed(describe(error)) from None
 
 
-@dataclass(frozen=True)
-class WorkerSeen:
-    name: str
-    host: str
-    pid: int
-    state: str  # RQ's word: started, idle, busy, suspended
-    last_heartbeat: datetime
-    is_alive: bool
-
-
 def connect(settings: Settings) -> redis.Redis:
     """A client for Redis; starts the embedded one where no address is set.
 
@@ -90,6 +80,32 @@ def connect(settings: Settings) -> redis.Redis:
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=1, base=0.1), 6),
     )
+
+
+def reach(settings: Settings) -> redis.Redis:
+    """A client for those who only look: it starts no server, and gives up soon."""
+    return redis.Redis.from_url(
+        redis_address(settings),
+        socket_timeout=3,
+        socket_connect_timeout=2,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 1),
+    )
+
+
+def watcher(settings: Settings) -> Callable[[], QueueSeen]:
+    """What looks at the queue, through one client: it starts nothing, and says in words where Redis is away."""
+    queue = Queue(reach(settings))
+
+    def look() -> QueueSeen:
+        if settings.redis_url is None and redis_pid(settings) is None:
+            return QueueSeen(problem="The embedded Redis does not run, so no worker does.")
+        try:
+            return QueueSeen(queue.length(), queue.oldest_age(), queue.workers())
+        except RedisUnavailable as error:
+            return QueueSeen(problem=str(error))
+
+    return look
 
 
 class Queue:

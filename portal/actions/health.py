@@ -8,65 +8,96 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.core.states import Status
 from portal.core.timing import PASSES_A_DAY, PassHour, local
+from portal.core.watching import Passes
+from portal.store.health import PracticeFigures
+from portal.store.passes import Pass
+
+RECENT = timedelta(hours=24)
+MOST_RECENT = 10_000  # messages that a look at the recent ones reads
 
 _LOOK_BACK = timedelta(days=3)
 _HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Practice:
-    id: str
-    sending: str
-    sender: str
-    credits: int
+_PASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`unhandled_hours`: businesses' hours of the last day that ended without a pass. `missed_days`: (practice,
-    business, local date, appointments) of the last three days."""
+    """`unhandled_hours`: businesses' hours of the last day that ended without a pass. `late_businesses`: those
+    whose newest hour is one of them. `missed_days`: (practice, business, local date, appointments) of the last
+    three days. `passes`: the newest first."""
 
-    practices: Sequence[Practice]
+    practices: Sequence[PracticeFigures]
     businesses: int
+    passes: Sequence[Pass]
     last_pass_at: datetime | None
     unhandled_hours: int
+    late_businesses: int
     missed_days: Sequence[tuple[str, str, date, int]]
     due: int
     due_since: datetime | None
     in_doubt: int
     account_refused: dict[str, Any] | None
 
+    @property
+    def state_of_passes(self) -> Passes:
+        """By what came last: an hour that was missed, and met by a later pass, is no trouble any more."""
+        if self.late_businesses:
+            return Passes.MISSED
+        return Passes.OK if self.last_pass_at else Passes.NONE_YET
+
 
 def look(now: datetime) -> Health:
     with store.everything() as session:
-        due, due_since = store.health.count_due(session, now)
+        figures = store.health.get_figures(session, now)
+        businesses, unhandled_hours, late_businesses = _look_at_hours(session, now)
         return Health(
-            practices=[
-                Practice(row.id, row.sending, row.sender, row.credits)
-                for row in store.practices.list_practices(session)
-            ],
-            businesses=len(store.practices.list_clocks(session)),
-            last_pass_at=store.health.last_pass_at(session),
-            unhandled_hours=_count_unhandled_hours(session, now),
+            practices=store.health.list_practice_figures(session),
+            businesses=businesses,
+            passes=store.passes.list_passes(session, _PASSES),
+            last_pass_at=figures.last_pass_at,
+            unhandled_hours=unhandled_hours,
+            late_businesses=late_businesses,
             missed_days=store.health.list_missed_days(session, (now - _LOOK_BACK).date()),
-            due=due,
-            due_since=due_since,
-            in_doubt=store.health.count_in_doubt(session),
-            account_refused=store.host.find_state(session, store.host.ACCOUNT_REFUSED),
+            due=figures.due,
+            due_since=figures.due_since,
+            in_doubt=figures.in_doubt,
+            account_refused=figures.account_refused,
         )
 
 
-def _count_unhandled_hours(session: Session, now: datetime) -> int:
-    """Pass hours that ended within the last 24, while their business was watched, and that no pass handled."""
-    ended: set[tuple[int, PassHour]] = set()
-    for business_id, zone_name, window_start, watched_since in store.health.list_businesses_watched(session):
+def count_recent(now: datetime) -> dict[Status, int]:
+    """The messages of the last day by their state; at most of the newest MOST_RECENT."""
+    with store.everything() as session:
+        return store.health.count_recent(session, now - RECENT, MOST_RECENT)
+
+
+def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, int]:
+    """How many businesses there are; how many of their pass hours ended within the last 24, while the business
+    was watched, and no pass handled them; how many businesses no pass has met since."""
+    businesses = store.health.list_businesses_watched(session)
+    clocks = {(zone, start): _pass_hours(now, zone, start) for _, zone, start, _ in businesses}
+    handled = store.passes.list_handled_hours(session, {hour for hours in clocks.values() for hour in hours})
+    unhandled = late = 0
+    for id_, zone, start, watched_since in businesses:
         if watched_since is None:
             continue
-        for hours_ago in range(1, 25):
-            began = now - hours_ago * _HOUR
-            there = local(began, zone_name)
-            is_pass_hour = window_start <= there.hour < window_start + PASSES_A_DAY
-            if is_pass_hour and began.replace(minute=0, second=0) > watched_since:
-                ended.add((business_id, PassHour(there.date(), there.hour)))
-    return len(ended - store.passes.list_handled_hours(session, {hour for _, hour in ended}))
+        watched = [hour for hour, began in clocks[zone, start].items() if began > watched_since]
+        met = [(id_, hour) in handled for hour in watched]
+        has_ended = [clocks[zone, start][hour] + _HOUR <= now for hour in watched]
+        unhandled += sum(ended and not was_met for ended, was_met in zip(has_ended, met, strict=True))
+        newest_ended = has_ended.index(True) if True in has_ended else None
+        late += newest_ended is not None and not any(met[: newest_ended + 1])
+    return len(businesses), unhandled, late
+
+
+def _pass_hours(now: datetime, zone_name: str, window_start: int) -> dict[PassHour, datetime]:
+    """The pass hours of the last 24 hours and the one that runs, the newest first, and when each began."""
+    hours: dict[PassHour, datetime] = {}
+    for hours_ago in range(25):
+        there = local(now - hours_ago * _HOUR, zone_name)
+        if window_start <= there.hour < window_start + PASSES_A_DAY:
+            into_it = timedelta(minutes=there.minute, seconds=there.second, microseconds=there.microsecond)
+            hours[PassHour(there.date(), there.hour)] = now - hours_ago * _HOUR - into_it
+    return hours

@@ -53,6 +53,15 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if abs(number) == 1 else 's'}"
 
 
+def lasting(duration: timedelta) -> str:
+    """3 days; 1 hour; 20 seconds: in the largest unit that it fills."""
+    seconds = max(0, int(duration.total_seconds()))
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return counted(seconds // size, name)
+    return counted(seconds, "second")
+
+
 def listed(parts: list[str]) -> str:
     """a; a and b; a, b and c."""
     return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1] if parts else "") if part)

@@ -1,32 +1,95 @@
 """What tells whether the host does its work: a few rows of each practice, all by an index."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal.core.reminders import Sending
 from portal.core.states import Status
+from portal.store.host import ACCOUNT_REFUSED, HostState
 from portal.store.messages import Message
 from portal.store.passes import MissedDay, Pass
 from portal.store.practices import Business, Practice
 
 
-def count_due(session: Session, now: datetime) -> tuple[int, datetime | None]:
-    """How many messages are queued and due, and since when the first of them is."""
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`due`: messages that are queued and due, `due_since` the first of them. `last_pass_at`: when a pass last
+    ran, by the machine's clock. `account_refused`: see `store/host.py`."""
+
+    due: int
+    due_since: datetime | None
+    in_doubt: int
+    last_pass_at: datetime | None
+    account_refused: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeFigures:
+    """`queued`, `in_doubt`: messages."""
+
+    id: str
+    name: str
+    sending: Sending
+    sender: str
+    credits: int
+    businesses: int
+    queued: int
+    in_doubt: int
+
+
+def get_figures(session: Session, now: datetime) -> Figures:
+    """In one statement."""
+    due = (Message.status == Status.QUEUED, Message.next_at <= now)
     row = session.execute(
-        select(func.count(), func.min(Message.next_at)).where(Message.status == Status.QUEUED, Message.next_at <= now)
+        select(
+            select(func.count()).where(*due).scalar_subquery(),
+            select(func.min(Message.next_at)).where(*due).scalar_subquery(),
+            select(func.count()).where(Message.status == Status.UNKNOWN).scalar_subquery(),
+            select(Pass.started_at).order_by(Pass.id.desc()).limit(1).scalar_subquery(),
+            select(HostState.value).where(HostState.name == ACCOUNT_REFUSED).scalar_subquery(),
+        )
     ).one()
-    return row[0], row[1]
+    return Figures(*row)
 
 
-def count_in_doubt(session: Session) -> int:
-    return session.scalar(select(func.count()).where(Message.status == Status.UNKNOWN)) or 0
+def list_practice_figures(session: Session) -> list[PracticeFigures]:
+    """Of the whole host, by id."""
+
+    def count(model: type[Business] | type[Message], *which: Any) -> Any:
+        return (
+            select(func.count())
+            .select_from(model)
+            .where(model.practice_id == Practice.id, *which)
+            .correlate(Practice)
+            .scalar_subquery()
+        )
+
+    rows = session.execute(
+        select(
+            Practice.id,
+            Practice.name,
+            Practice.sending,
+            Practice.sender,
+            Practice.credits,
+            count(Business),
+            count(Message, Message.status == Status.QUEUED),
+            count(Message, Message.status == Status.UNKNOWN),
+        ).order_by(Practice.id)
+    )
+    return [PracticeFigures(*row) for row in rows]
 
 
-def last_pass_at(session: Session) -> datetime | None:
-    """When a pass last ran, by the machine's clock."""
-    return session.scalar(select(Pass.started_at).order_by(Pass.id.desc()).limit(1))
+def count_recent(session: Session, since: datetime, most: int) -> dict[Status, int]:
+    """By their state, the messages that came into being since then: of the newest `most` of the host, so that
+    a look costs the same whatever the table's size."""
+    newest = select(Message.status, Message.created_at).order_by(Message.id.desc()).limit(most).subquery()
+    counts = select(newest.c.status, func.count()).where(newest.c.created_at >= since).group_by(newest.c.status)
+    return dict(session.execute(counts).tuples().all())
 
 
 def list_missed_days(session: Session, since: date) -> Sequence[tuple[str, str, date, int]]:
