@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal import store
+from portal.actions.who import COMMAND_LINE, Who, note_change
+from portal.store.changes import CREDITS, Subject
 from portal.store.credits import CreditEntry, EntryKind
 
 MOST_AT_ONCE = 1_000_000
@@ -13,7 +15,11 @@ _LONGEST_REFERENCE = 200
 
 
 class CreditsRefused(ValueError):
-    """The top-up cannot be taken; the text says why."""
+    """The top-up cannot be taken; the text says why. `field`: of a form, where it is to be mended."""
+
+    def __init__(self, says: str, field: str = "amount") -> None:
+        super().__init__(says)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +30,30 @@ class Ledger:
     entries: Sequence[CreditEntry]
 
 
-def top_up(practice_id: str, amount: int, reference: str, now: datetime) -> int:
+def top_up(practice_id: str, amount: int, reference: str, now: datetime, who: Who = COMMAND_LINE) -> int:
     """Returns the new balance. Raises CreditsRefused, NoSuchPractice."""
     if not 1 <= amount <= MOST_AT_ONCE:
         raise CreditsRefused(f"A top-up is a whole number from 1 to {MOST_AT_ONCE:,}.")
     if len(reference) > _LONGEST_REFERENCE or not reference.isprintable():
-        raise CreditsRefused(f"The reference is one line of at most {_LONGEST_REFERENCE} characters.")
+        raise CreditsRefused(f"The reference is one line of at most {_LONGEST_REFERENCE} characters.", "reference")
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
         if practice.credits + amount > _HIGHEST_BALANCE:
             raise CreditsRefused(f"The balance would be above {_HIGHEST_BALANCE:,}.")
         entry = {"practice_id": practice_id, "at": now, "kind": EntryKind.TOP_UP, "amount": amount}
         store.credits.record_entries(session, [entry | {"message_id": None, "reference": reference}])
+        before = practice.credits
         session.refresh(practice)
-        return practice.credits
+        after = practice.credits
+        note_change(session, who, now, Subject.PRACTICE, None, CREDITS, str(before), str(after), reference)
+        return after
 
 
-def ledger(practice_id: str, most: int | None) -> Ledger:
-    """The newest entries; all of them where `most` is None. Raises NoSuchPractice."""
+def ledger(practice_id: str, most: int | None, before: int | None = None) -> Ledger:
+    """The newest entries, of those with an id below `before`; all of them where `most` is None.
+
+    Raises NoSuchPractice.
+    """
     with store.reading(practice_id) as session:
         balance = store.practices.get_practice(session, practice_id).credits
-        return Ledger(balance, store.credits.list_entries(session, most))
+        return Ledger(balance, store.credits.list_entries(session, most, before))

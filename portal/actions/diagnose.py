@@ -1,6 +1,6 @@
 """Explain one appointment's reminder: what was recorded, what holds now, when the next try is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -8,16 +8,20 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.remind import decide_in_turn
+from portal.actions.who import COMMAND_LINE
+from portal.core import contacts
 from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
 from portal.core.reminders import cost
 from portal.core.states import Status
-from portal.core.timing import due_date, local
-from portal.core.wording import Context, recorded_reasons
+from portal.core.timing import PassHour, due_date, local
+from portal.core.wording import Changed, Context, recorded_reasons
 from portal.store.appointments import Appointment
-from portal.store.facts import Reminder
+from portal.store.changes import CREDITS, REMINDER_TEMPLATE, SENDING, SMS_REMINDERS, Change, Key, Subject
+from portal.store.facts import Found
 from portal.store.messages import Message, MessageEvent
+from portal.store.patients import OptOut
 from portal.store.practices import Business, Practice
 
 _DECISIONS = frozenset({Status.QUEUED.value, Status.NOT_SENT.value, Status.FAILED.value})
@@ -32,13 +36,16 @@ class NoSuchAppointment(LookupError):
 def diagnose(practice_id: str, external_id: str, now: datetime) -> Diagnosis:
     """Of the appointment with that id of the export. Raises NoSuchAppointment, NoSuchPractice."""
     with store.reading(practice_id) as session:
-        practice = store.practices.get_practice(session, practice_id)
-        appointment = store.appointments.find_appointment(session, external_id)
-        if appointment is None:
+        store.practices.get_practice(session, practice_id)
+        found = store.facts.find(session, Appointment.external_id == external_id)
+        if found is None:
             raise NoSuchAppointment(external_id)
-        message = store.messages.find_reminder(session, appointment.id, appointment.revision)
-        events = store.messages.list_events(session, [message.id]).get(message.id, []) if message else []
-        return examine(build_case(session, practice, appointment, message, events, now), now)
+        return examine(case_of(session, found, list_events(session, found), now), now)
+
+
+def list_events(session: Session, found: Found) -> Sequence[MessageEvent]:
+    message = found.message
+    return store.messages.list_events(session, [message.id]).get(message.id, []) if message else ()
 
 
 def build_case(
@@ -50,11 +57,21 @@ def build_case(
     now: datetime,
 ) -> Case:
     """`message`: the row of the appointment's present revision."""
-    reminder = store.facts.list_of_appointments(session, practice, [appointment.id])[appointment.id]
-    business = session.get_one(Business, appointment.business_id)
-    due = find_due_day(session, practice, business, appointment.starts_on, now)
-    booked_at, cancelled_at = _booked_at(appointment), appointment.cancelled_at
-    next_pass_at = due.next_pass_at(booked_at, cancelled_at)
+    found = store.facts.find(session, Appointment.id == appointment.id)
+    assert found is not None
+    return case_of(session, found, events, now)
+
+
+def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now: datetime) -> Case:
+    """`events`: of its reminder."""
+    practice, appointment, message, reminder = found.practice, found.appointment, found.message, found.reminder
+    decisions = _decisions(events)
+    due_on = due_date(appointment.starts_on, practice.lead_days)
+    days = [due_on, *(decision.at.date() + around for decision in decisions for around in (-_DAY, _DAY))]
+    times = store.diagnosis.list_pass_times(session, found.business.id, min(days), max(days))
+    due = _due_day(practice, found.business, appointment.starts_on, times, now)
+    cancelled_at = appointment.cancelled_at
+    next_pass_at = due.next_pass_at(reminder.booked_at, cancelled_at)
     is_unmet = message is None and next_pass_at is None
     (outcome,) = decide_in_turn(practice, [reminder])  # as a pass would now
     details = reminder.facts.details
@@ -64,13 +81,13 @@ def build_case(
         timezone=appointment.timezone,
         starts_local=appointment.starts_wall,
         facts=reminder.facts,
-        context=_context(session, practice, appointment, reminder, message, events, due, now),
+        context=_context(found, store.changes.list_last(session, list(_changeable(found))), events, due, now),
         credits=practice.credits + (message.charged if message else 0),
         status=message.status if message else None,
         reasons=message.reasons if message else (),
-        recorded=_recorded(session, business.id, events),
+        recorded=_of_passes(decisions, times),
         message_id=message.id if message else None,
-        unmet=due.unmet(booked_at, cancelled_at) if is_unmet else None,
+        unmet=due.unmet(reminder.booked_at, cancelled_at) if is_unmet else None,
         is_cancelled=cancelled_at is not None and next_pass_at is None,
         is_refused=outcome.reasons == (Reason.PROVIDER_REFUSED,),
         next_pass_at=next_pass_at,
@@ -81,46 +98,59 @@ def find_due_day(session: Session, practice: Practice, business: Business, start
     """Of a business's appointments of that local date."""
     due_on = due_date(starts_on, practice.lead_days)
     times = store.diagnosis.list_pass_times(session, business.id, due_on, due_on)
-    ran = {hour.hour: at for hour, at in times.items()}
+    return _due_day(practice, business, starts_on, times, now)
+
+
+def _due_day(
+    practice: Practice, business: Business, starts_on: date, times: Mapping[PassHour, datetime], now: datetime
+) -> DueDay:
+    due_on = due_date(starts_on, practice.lead_days)
+    ran = {hour.hour: at for hour, at in times.items() if hour.local_date == due_on}
     return DueDay(starts_on, practice.lead_days, business.timezone, practice.window_start, ran, now)
 
 
-def _booked_at(appointment: Appointment) -> datetime:
-    return max(appointment.booked_at, appointment.moved_at or appointment.booked_at)
-
-
-def _recorded(session: Session, business_id: int, events: Sequence[MessageEvent]) -> tuple[Recorded, ...]:
-    """The decisions among the events that a pass made: those at a pass's instant. A worker's have their own."""
-    decisions = [
+def _decisions(events: Sequence[MessageEvent]) -> list[Recorded]:
+    return [
         Recorded(event.at, Status(event.event), recorded_reasons(event.detail))
         for event in events
         if event.event in _DECISIONS
     ]
-    if not decisions:
-        return ()
-    days = [decision.at.date() for decision in decisions]
-    passes = set(store.diagnosis.list_pass_times(session, business_id, min(days) - _DAY, max(days) + _DAY).values())
+
+
+def _of_passes(decisions: Sequence[Recorded], times: Mapping[PassHour, datetime]) -> tuple[Recorded, ...]:
+    """Those that a pass made: at a pass's instant. A worker's have their own."""
+    passes = set(times.values())
     # That none ran was found by the first run after.
     return tuple(one for one in decisions if one.at in passes or Reason.NO_PASS_RAN in one.reasons)
 
 
+def _changeable(found: Found) -> dict[Key, tuple[Reason, ...]]:
+    """What people may have changed, and the reasons that ask about it."""
+    patient, business, type_ = found.patient.id, found.business.id, found.type.id
+    return {
+        (Subject.PRACTICE, None, SENDING): (Reason.SENDING_OFF,),
+        (Subject.BUSINESS, business, SMS_REMINDERS): (Reason.BUSINESS_REMINDERS_OFF,),
+        (Subject.APPOINTMENT_TYPE, type_, REMINDER_TEMPLATE): (Reason.NO_TEMPLATE,),
+        (Subject.PATIENT, patient, contacts.NUMBER): (Reason.NO_MOBILE_NUMBER, Reason.INVALID_MOBILE_NUMBER),
+        (Subject.PATIENT, patient, contacts.PREFERENCE): (Reason.PREFERS_EMAIL, Reason.PREFERS_NONE),
+        (Subject.PATIENT, patient, contacts.OPT_OUT): (Reason.OPTED_OUT,),
+        (Subject.PATIENT, patient, contacts.ARCHIVED): (Reason.PATIENT_ARCHIVED,),
+        (Subject.PRACTICE, None, CREDITS): (Reason.NO_CREDITS,),
+    }
+
+
 def _context(
-    session: Session,
-    practice: Practice,
-    appointment: Appointment,
-    reminder: Reminder,
-    message: Message | None,
+    found: Found,
+    last_changes: Mapping[Key, Change],
     events: Sequence[MessageEvent],
     due: DueDay,
     now: datetime,
 ) -> Context:
+    practice, appointment, reminder, message = found.practice, found.appointment, found.reminder, found.message
     facts, zone = reminder.facts, appointment.timezone
-    setting = store.diagnosis.get_setting(session, appointment.id)
-    opt_out = store.diagnosis.find_opt_out(
-        session, appointment.patient_id, number_to_text(facts.numbers, facts.countries)
-    )
+    opt_out = opt_out_that_holds(found)
     begins, last_ran = due.begins, max(due.ran.values(), default=None)
-    booked_at = _booked_at(appointment)
+    booked_at = reminder.booked_at
 
     def there(instant: datetime | None) -> datetime | None:
         return None if instant is None else local(instant, zone)
@@ -128,11 +158,11 @@ def _context(
     context = Context(
         today=local(now, zone).date(),
         first_name=facts.details.patient_first_name,
-        patient_id=setting.patient_external_id,
+        patient_id=str(found.patient.id),
         business=facts.details.business_name,
         appointment_type=facts.details.appointment_type_name,
-        template=setting.template_name or "",
-        template_problem=setting.template_problem or "",
+        template=found.template.name if found.template else "",
+        template_problem=(found.template.problem or "") if found.template else "",
         sending=practice.sending,
         sending_changed=there(practice.sending_changed_at),
         sender=practice.sender,
@@ -154,8 +184,25 @@ def _context(
         passes_begin=there(begins[0]),
         passes_end=there(due.ends),
         last_pass=there(last_ran),
+        changes={
+            reason: _changed(change, zone)
+            for key, reasons in _changeable(found).items()
+            if (change := last_changes.get(key))
+            for reason in reasons
+        },
     )
     return context if message is None else with_message(context, message, events, zone)
+
+
+def _changed(change: Change, zone: str) -> Changed:
+    by = "an administrator" if change.by == COMMAND_LINE.name else change.by
+    return Changed(by, local(change.at, zone), change.note)
+
+
+def opt_out_that_holds(found: Found) -> OptOut | None:
+    """The newest for the patient, or for the number that would be texted."""
+    to = number_to_text(found.reminder.facts.numbers, found.reminder.facts.countries)
+    return next((one for one in found.opt_outs if one.patient_id is not None or one.e164 == to), None)
 
 
 def with_message(context: Context, message: Message, events: Sequence[MessageEvent], zone: str) -> Context:

@@ -82,9 +82,12 @@ def _claim_hours(session: Session, practice: Practice, pass_: Pass) -> dict[int,
     return store.passes.claim_hours(session, pass_, hours)
 
 
-def decide_in_turn(practice: Practice, due: Iterable[Reminder]) -> Iterator[Outcome]:
-    """Credits go in the order of `due`; a message that does not fit fails, and the next that fits still goes."""
-    credits = practice.credits
+def decide_in_turn(practice: Practice, due: Iterable[Reminder], credits: int | None = None) -> Iterator[Outcome]:
+    """Credits go in the order of `due`; a message that does not fit fails, and the next that fits still goes.
+
+    `credits`: other than the practice's balance, where some are spoken for.
+    """
+    credits = practice.credits if credits is None else credits
     for reminder in due:
         decision = decide(reminder.facts, credits)
         status, reasons = decision.status, decision.reasons

@@ -5,25 +5,51 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
-from portal.core.phrases import clock_time, day_and_time, moment, plain
+from portal.core.phrases import clock_time, day_and_time, moment, on, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import POLICY, Facts, cost
+from portal.core.roles import Permission
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
-from portal.core.wording import LABELS, OUTCOMES, Context, Words, found, reason_in_short, reasons_in_short, words
+from portal.core.wording import (
+    LABELS,
+    OUTCOMES,
+    Context,
+    Words,
+    found,
+    reason_in_short,
+    reasons_in_short,
+    who_changed,
+    words,
+)
 
 REACHED = frozenset({Status.SENT, Status.DELIVERED, Status.UNCONFIRMED})
 ON_ITS_WAY = frozenset({Status.QUEUED, Status.SENDING})
 
+# What a role must be allowed to mend each cause.
+MENDED_WITH: Mapping[Reason, Permission] = {
+    Reason.SENDING_OFF: Permission.SETTINGS,
+    Reason.BUSINESS_REMINDERS_OFF: Permission.SETTINGS,
+    Reason.NO_TEMPLATE: Permission.SETTINGS,
+    Reason.NO_MOBILE_NUMBER: Permission.PATIENTS,
+    Reason.INVALID_MOBILE_NUMBER: Permission.PATIENTS,
+    Reason.PREFERS_EMAIL: Permission.PATIENTS,
+    Reason.PREFERS_NONE: Permission.PATIENTS,
+    Reason.OPTED_OUT: Permission.PATIENTS,
+    Reason.PATIENT_ARCHIVED: Permission.PATIENTS,
+    Reason.NO_CREDITS: Permission.CREDITS,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question of the policy, as it stands now. `fix` and `place` are empty where nothing is to be mended."""
+    """One question of the policy, as it stands now. `heading`, `fix` and `place` are empty where all is well."""
 
     code: Reason
     ok: bool
     label: str
     detail: str
+    heading: str = ""
     fix: str = ""
     place: str = ""
 
@@ -85,6 +111,11 @@ class Diagnosis:
     recorded_in_words: tuple[str, ...]
     next_pass_at: datetime | None
     next_try: str
+    outlook: str  # what holds now, said after a mend
+
+    @property
+    def is_well(self) -> bool:
+        return all(check.ok for check in self.checks)
 
     @property
     def lines(self) -> Iterator[Check]:
@@ -155,6 +186,7 @@ def examine(case: Case, now: datetime) -> Diagnosis:
         recorded_in_words=tuple(_recorded_in_words(case, one) for one in case.recorded),
         next_pass_at=next_at,
         next_try=_next_try(case, next_at, now, all(check.ok for check in asked)),
+        outlook=_outlook(case, next_at, now, [check.heading for check in asked if not check.ok]),
     )
 
 
@@ -171,7 +203,7 @@ def _check(reason: Reason, ok: bool, context: Context) -> Check:
     if ok:
         return Check(reason, True, LABELS[reason], found(reason, context))
     said = words(reason, context)
-    return Check(reason, False, LABELS[reason], said.says, said.fix, said.place)
+    return Check(reason, False, LABELS[reason], said.says, said.heading, said.fix, said.place)
 
 
 def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check]) -> tuple[Explained, ...]:
@@ -183,7 +215,8 @@ def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check
         said = words(reason, context)
         mended = now_ok.get(reason)
         if mended:
-            said = replace(said, says=f"No longer so. {mended.label}: {mended.detail}.", fix="", place="")
+            says = f"No longer so. {mended.label}: {mended.detail}. {who_changed(reason, context)}".strip()
+            said = replace(said, says=says, fix="", place="")
         explained.append(Explained(reason, said, is_mended=mended is not None))
     return tuple(explained)
 
@@ -250,3 +283,26 @@ def _next_try(case: Case, next_at: datetime | None, now: datetime, all_well: boo
     if case.is_cancelled:
         return "No reminder is due: the appointment is cancelled."
     return "No further try comes by itself."
+
+
+def _outlook(case: Case, next_at: datetime | None, now: datetime, crossed: Sequence[str]) -> str:
+    name, said = plain(case.context.first_name), "; ".join(crossed)
+    whose = f"{name}'s reminder" if name else "The reminder"
+    if case.status in REACHED or case.status is Status.UNDELIVERED:
+        return f"{whose} was sent already: it holds from the next one on."
+    if case.status in ON_ITS_WAY:
+        return f"{whose} is scheduled, but will be held back: {said}." if said else f"{whose} is on its way."
+    if said:
+        return f"Still in the way: {said}."
+    if case.is_cancelled:
+        return "No reminder is due: the appointment is cancelled."
+    if next_at is None:
+        is_over = case.starts_local <= local(now, case.timezone).replace(tzinfo=None)
+        to_come = "the next appointment's reminder" if is_over else "the next reminder"
+        return f"No further try comes by itself for this appointment. It holds from {to_come} on."
+    wall = local(next_at, case.timezone)
+    if case.is_refused:
+        return "The provider refused it: it goes only if the number, the text or the sender is another by then."
+    if next_at <= now:
+        return f"{whose} goes before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))} today."
+    return f"{whose} goes at {clock_time(wall)} {on(wall.date(), case.context.today)}."

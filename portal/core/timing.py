@@ -139,6 +139,14 @@ def appointment_date(due_on: date, lead_days: int) -> date:
     return due_on + timedelta(days=lead_days)
 
 
+def coming_week(now: datetime, zone_name: str, lead_days: int, window_start: int) -> tuple[date, date]:
+    """The first and last local date of the appointments whose reminders are due within the next seven days: from
+    today on while a pass hour is not over."""
+    today = local(now, zone_name).date()
+    first = today if now < passes_ended_at(today, zone_name, window_start) else today + timedelta(days=1)
+    return appointment_date(first, lead_days), appointment_date(first + timedelta(days=6), lead_days)
+
+
 @dataclass(frozen=True, slots=True)
 class PassHour:
     """One local hour of one local date in which a business gets a pass."""

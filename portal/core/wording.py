@@ -1,7 +1,7 @@
 """Words for staff: what became of a message, every reason why, and the place in the portal that mends it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import takewhile
 from urllib.parse import quote
@@ -16,13 +16,22 @@ _MOST_NUMBERS = 3  # in one sentence
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Who set something as it is now, when by the business's clocks, and why."""
+
+    by: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What is known of a case. The words do without what is not. Times are wall times at the business, and
     `today` is the date there."""
 
     today: date | None = None
     first_name: str = ""
-    patient_id: str = ""  # the export's
+    patient_id: str = ""  # as in the address of the patient's page
     business: str = ""
     appointment_type: str = ""
     template: str = ""
@@ -53,6 +62,7 @@ class Context:
     newer_message: int | None = None  # the reminder for the time to which it was moved
     provider_code: str = ""
     provider_title: str = ""
+    changes: Mapping[Reason, Changed] = field(default_factory=dict)  # of what each reason asks about
 
     @property
     def name(self) -> str:
@@ -82,7 +92,10 @@ def _sending_off(c: Context) -> Words:
     heading = "Sending is off for the whole practice"
     if c.sending is Sending.REHEARSAL:
         says = "You are rehearsing: the portal shows who would be texted, and texts nobody."
+        says += _by("Set so", Reason.SENDING_OFF, c)
         return Words(heading, says, "Go live", "/settings/sms")
+    if c.sending is Sending.PAUSED and Reason.SENDING_OFF in c.changes:
+        return Words(heading, _by("Paused", Reason.SENDING_OFF, c).strip(), "Switch on", "/settings/sms")
     since = f" {on(c.sending_changed.date(), c.today)}" if c.sending_changed else ""
     says = f"Paused{since}." if c.sending is Sending.PAUSED else "It is paused, or the practice is rehearsing."
     return Words(heading, says, "Switch on", "/settings/sms")
@@ -92,7 +105,7 @@ def _business_off(c: Context) -> Words:
     business = plain(c.business)
     return Words(
         "Reminders are switched off for this business",
-        f"{business or 'It'} sends no appointment reminders.",
+        f"{business or 'It'} sends no appointment reminders." + _by("Switched off", Reason.BUSINESS_REMINDERS_OFF, c),
         f"Switch on for {business or 'this business'}",
         "/settings/businesses",
     )
@@ -104,7 +117,7 @@ def _no_template(c: Context) -> Words:
     if c.template and c.template_problem:
         says = f'{type_} uses "{plain(c.template)}", a draft that cannot be used: {plain(c.template_problem, 200)}'
         return Words(heading, says, "Correct the template", "/settings/templates")
-    says = f"{type_} has Appointment reminder SMS set to None."
+    says = f"{type_} has Appointment reminder SMS set to None." + _by("Set", Reason.NO_TEMPLATE, c)
     return Words(heading, says, "Choose a template", "/settings/appointment-types")
 
 
@@ -131,16 +144,23 @@ def _invalid_mobile_number(c: Context) -> Words:
 
 
 def _prefers_email(c: Context) -> Words:
-    return Words(f"{c.name} prefers email", _whose_preference(c), "Change preference", c.patient_place)
+    return Words(
+        f"{c.name} prefers email", _whose_preference(Reason.PREFERS_EMAIL, c), "Change preference", c.patient_place
+    )
 
 
 def _prefers_none(c: Context) -> Words:
-    return Words(f"{c.name} wants no reminders", _whose_preference(c), "Change preference", c.patient_place)
+    return Words(
+        f"{c.name} wants no reminders",
+        _whose_preference(Reason.PREFERS_NONE, c),
+        "Change preference",
+        c.patient_place,
+    )
 
 
-def _whose_preference(c: Context) -> str:
+def _whose_preference(reason: Reason, c: Context) -> str:
     if c.preference:
-        return f"{c.name}'s own preference is {c.preference}."
+        return f"{c.name}'s own preference is {c.preference}.{_by('Set', reason, c)}"
     if c.default_preference:
         return f"{c.name} has none of their own: the practice's default is {c.default_preference}."
     return "So says the preference on record."
@@ -158,12 +178,13 @@ def _opted_out(c: Context) -> Words:
         says = f"The phone company reported{when} that this number takes no texts from this practice."
         return Words(f"{c.name} opted out of texts", says, open_record, c.patient_place)
     if c.opt_out == "staff":
-        return Words(f"{c.name} asked for no texts", f"Recorded{when}.", "Lift the opt-out", c.patient_place)
+        says = _by("Recorded", Reason.OPTED_OUT, c).strip() or f"Recorded{when}."
+        return Words(f"{c.name} asked for no texts", says, "Lift the opt-out", c.patient_place)
     return Words(f"{c.name} opted out of texts", "An opt-out is on record.", open_record, c.patient_place)
 
 
 def _patient_archived(c: Context) -> Words:
-    says = "Archived patients are not texted."
+    says = "Archived patients are not texted." + _by("Archived", Reason.PATIENT_ARCHIVED, c)
     whose = f"{c.name}'s" if c.first_name else "the patient's"
     return Words(f"{c.name} is archived", says, f"Open {whose} record", c.patient_place)
 
@@ -275,6 +296,21 @@ _REASONS: Mapping[Reason, Callable[[Context], Words]] = {
     Reason.PROVIDER_REFUSED: _provider_refused,
     Reason.PROVIDER_ACCOUNT: _provider_account,
 }
+
+
+def _by(did: str, reason: Reason, c: Context) -> str:
+    """Set by Dana on Saturday 3 May: "asked for email". After a space; empty where nobody changed it here."""
+    changed = c.changes.get(reason)
+    if changed is None:
+        return ""
+    says = f" {did} by {plain(changed.by)} {on(changed.at.date(), c.today)}"
+    return f'{says}: "{plain(changed.note, 200)}".' if changed.note else f"{says}."
+
+
+def who_changed(reason: Reason, c: Context) -> str:
+    """Changed by Dana today at 10:20am. Empty where nobody changed it here."""
+    changed = c.changes.get(reason)
+    return f"Changed by {plain(changed.by)} {moment(changed.at, c.today)}." if changed else ""
 
 
 def _said(number: PhoneNumber, c: Context) -> str:

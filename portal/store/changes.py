@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, Text, select
+from sqlalchemy import Index, Text, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, row_id
@@ -19,6 +19,13 @@ class Subject(StrEnum):
     PATIENT = "patient"
     STAFF = "staff"
     MESSAGE = "message"
+
+
+# Fields of settings; a patient's are in `core/contacts.py`.
+SENDING = "sending"  # of the practice
+CREDITS = "credits"
+SMS_REMINDERS = "sms_reminders"  # of a business
+REMINDER_TEMPLATE = "reminder_template"  # of an appointment type
 
 
 class Change(PracticeOwned, Model):
@@ -52,3 +59,18 @@ def list_changes(
 
 def last_change(session: Session, subject: Subject, subject_id: int | None, field: str) -> Change | None:
     return next(iter(list_changes(session, subject, subject_id, [field], 1)), None)
+
+
+Key = tuple[Subject, int | None, str]  # subject, its id, field
+
+
+def list_last(session: Session, keys: Collection[Key]) -> dict[Key, Change]:
+    """The newest change of each that was ever changed; in one query."""
+    newest = [
+        select(func.max(Change.id))
+        .where(Change.subject == subject, Change.subject_id == subject_id, Change.field == field)
+        .scalar_subquery()
+        for subject, subject_id, field in keys
+    ]
+    found = session.scalars(select(Change).where(or_(*[Change.id == id_ for id_ in newest])))
+    return {(change.subject, change.subject_id, change.field): change for change in found}

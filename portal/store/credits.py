@@ -104,6 +104,7 @@ def record_entries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(table_of(CreditEntry)), rows)
 
 
-def list_entries(session: Session, most: int | None) -> Sequence[CreditEntry]:
-    """The newest first; all where `most` is None."""
-    return session.scalars(select(CreditEntry).order_by(CreditEntry.id.desc()).limit(most)).all()
+def list_entries(session: Session, most: int | None, before: int | None = None) -> Sequence[CreditEntry]:
+    """The newest first, of those with an id below `before`; all where `most` is None."""
+    found = select(CreditEntry).order_by(CreditEntry.id.desc()).limit(most)
+    return session.scalars(found if before is None else found.where(CreditEntry.id < before)).all()

@@ -1,45 +1,15 @@
 """What the diagnosis of one appointment wants to know beyond the facts that decide."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date, datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.core.timing import PassHour
 from portal.store.appointments import Appointment
 from portal.store.passes import HandledHour, Pass
-from portal.store.patients import OptOut, Patient
-from portal.store.practices import AppointmentType, SmsTemplate
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    patient_external_id: str
-    template_name: str | None
-    template_problem: str | None
-
-
-def get_setting(session: Session, appointment_id: int) -> Setting:
-    row = session.execute(
-        select(Patient.external_id, SmsTemplate.name, SmsTemplate.problem)
-        .select_from(Appointment)
-        .join(Patient, Patient.id == Appointment.patient_id)
-        .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
-        .join(SmsTemplate, SmsTemplate.id == AppointmentType.reminder_template_id, isouter=True)
-        .where(Appointment.id == appointment_id)
-    ).one()
-    return Setting(*row)
-
-
-def find_opt_out(session: Session, patient_id: int, e164: str | None) -> OptOut | None:
-    """The newest that holds for the patient, or for the number."""
-    return session.scalars(
-        select(OptOut)
-        .where(OptOut.lifted_at.is_(None), or_(OptOut.patient_id == patient_id, OptOut.e164 == e164))
-        .order_by(OptOut.id.desc())
-        .limit(1)
-    ).first()
+from portal.store.patients import Patient
 
 
 def list_pass_times(session: Session, business_id: int, since: date, until: date) -> dict[PassHour, datetime]:
@@ -51,6 +21,18 @@ def list_pass_times(session: Session, business_id: int, since: date, until: date
         .order_by(Pass.at)
     )
     return {PassHour(local_date, hour): at for local_date, hour, at in rows}
+
+
+def list_pass_times_of(session: Session, business_ids: Collection[int], day: date) -> dict[int, dict[int, datetime]]:
+    """For each business the hours of that local date that passes handled, and their instants."""
+    times: dict[int, dict[int, datetime]] = {}
+    for business_id, hour, at in session.execute(
+        select(HandledHour.business_id, HandledHour.hour, Pass.at)
+        .join(Pass, Pass.id == HandledHour.pass_id)
+        .where(HandledHour.business_id.in_(business_ids), HandledHour.local_date == day)
+    ):
+        times.setdefault(business_id, {})[hour] = at
+    return times
 
 
 def list_booked(session: Session, business_id: int, day: date) -> dict[int, tuple[datetime, str]]:

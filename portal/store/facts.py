@@ -1,12 +1,12 @@
 """The facts of many appointments in three queries: what the pass, the worker, the preview and the diagnosis
 hand to the decision."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.reasons import Reason
@@ -15,7 +15,7 @@ from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.text import Details, Template, TemplateError, compile_template
 from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
-from portal.store.patients import Patient, list_numbers, list_opt_outs
+from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
 
 
@@ -47,11 +47,13 @@ class Reminder:
     revision: int
     timezone: str
     starts_at: datetime
+    booked_at: datetime  # or moved to its time
     cancelled_at: datetime | None
     facts: Facts
     message: MessageState | None
 
 
+_DAY = timedelta(days=1)
 _AT_ONCE = 2000  # below every database's limit of values in one statement
 
 _APPOINTMENT = (
@@ -62,6 +64,8 @@ _APPOINTMENT = (
     Appointment.revision,
     Appointment.timezone,
     Appointment.starts_at,
+    Appointment.booked_at,
+    Appointment.moved_at,
     Appointment.cancelled_at,
     Appointment.starts_wall,
     Appointment.ends_wall,
@@ -95,8 +99,9 @@ _MESSAGE = (
     Message.refused,
 )
 
+_COLUMNS = (*_APPOINTMENT, *_SETTINGS, *_MESSAGE)
 _SELECT = (
-    select(*_APPOINTMENT, *_SETTINGS, *_MESSAGE)
+    select(*_COLUMNS)
     .select_from(Appointment)
     .join(Business, Business.id == Appointment.business_id)
     .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
@@ -139,6 +144,106 @@ def list_of_day(session: Session, practice: Practice, business_id: int, day: dat
     return _list(session, practice, Appointment.business_id == business_id, Appointment.starts_on == day)
 
 
+def list_page_of_day(
+    session: Session,
+    practice: Practice,
+    business_ids: Collection[int],
+    day: date,
+    after: tuple[datetime, int] | None,
+    most: int,
+) -> list[Reminder]:
+    """Some appointments of these businesses' local day, by (start, id), from the one after `after` on."""
+    where = [Appointment.business_id.in_(business_ids), Appointment.starts_on == day]
+    if after:
+        starts_at, id_ = after
+        where.append(
+            or_(Appointment.starts_at > starts_at, and_(Appointment.starts_at == starts_at, Appointment.id > id_))
+        )
+    page = _SELECT.where(*where).order_by(Appointment.starts_at, Appointment.id).limit(most)
+    return _read(session, practice, page)
+
+
+def list_ahead(
+    session: Session, practice: Practice, days: Mapping[date, Collection[int]], now: datetime, most: int
+) -> list[Reminder]:
+    """The appointments of each day at these businesses, whatever became of their reminders; and those that begin
+    earlier, from now on, and have none. By start, the first so many."""
+    businesses = [business_id for ids in days.values() for business_id in ids]
+    of_a_day = [and_(Appointment.starts_on == day, Appointment.business_id.in_(ids)) for day, ids in days.items()]
+    without = and_(Message.id.is_(None), Appointment.starts_at > now, Appointment.cancelled_at.is_(None))
+    wanted = _SELECT.where(
+        Appointment.business_id.in_(businesses),
+        Appointment.starts_on.between((now - _DAY).date(), max(days)),
+        or_(*of_a_day, without),
+    )
+    return _read(session, practice, wanted.order_by(Appointment.starts_at, Appointment.id).limit(most))
+
+
+def list_to_decide(
+    session: Session, practice: Practice, businesses: Collection[int], first: date, last: date, most: int
+) -> list[Reminder]:
+    """The appointments of these local dates on which a pass may still decide. By date, the first so many."""
+    wanted = _SELECT.where(
+        Appointment.business_id.in_(businesses),
+        Appointment.starts_on.between(first, last),
+        Appointment.cancelled_at.is_(None),
+        or_(Message.id.is_(None), Message.status.in_(RETRIED_BY_PASS)),
+    )
+    return _read(session, practice, wanted.order_by(Appointment.starts_on, Appointment.id).limit(most))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One appointment with the rows that its reminder depends on: `numbers` in the order entered, `opt_outs` that
+    hold for the patient or one of these numbers, the newest first."""
+
+    practice: Practice
+    appointment: Appointment
+    business: Business
+    type: AppointmentType
+    template: SmsTemplate | None
+    patient: Patient
+    message: Message | None
+    numbers: tuple[PhoneRow, ...]
+    opt_outs: tuple[OptOut, ...]
+    reminder: Reminder
+
+
+_ROWS = (Practice, Appointment, Business, AppointmentType, SmsTemplate, Patient, Message, PhoneRow, OptOut)
+
+
+def find(session: Session, which: ColumnElement[bool]) -> Found | None:
+    """All of it in one query: a page that shows one appointment asks no more."""
+    rows = session.execute(
+        _SELECT.add_columns(*_ROWS)
+        .join(Practice, Practice.id == Appointment.practice_id)
+        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+        .join(
+            OptOut,
+            and_(OptOut.lifted_at.is_(None), or_(OptOut.patient_id == Patient.id, OptOut.e164 == PhoneRow.e164)),
+            isouter=True,
+        )
+        .where(which)
+        .order_by(PhoneRow.position, PhoneRow.id)
+    ).all()
+    if not rows:
+        return None
+    practice, appointment, business, type_, template, patient, message, _, _ = rows[0][len(_COLUMNS) :]
+    numbers = tuple(dict.fromkeys(row[-2] for row in rows if row[-2]))
+    opt_outs = sorted({row[-1] for row in rows if row[-1]}, key=lambda opt_out: -opt_out.id)
+    reminder = _reminder(
+        rows[0][: len(_COLUMNS)],
+        practice,
+        practice.countries,
+        {patient.id: [number.as_number() for number in numbers]},
+        frozenset(opt_out.patient_id for opt_out in opt_outs if opt_out.patient_id),
+        frozenset(opt_out.e164 for opt_out in opt_outs if opt_out.e164),
+    )
+    return Found(
+        practice, appointment, business, type_, template, patient, message, numbers, tuple(opt_outs), reminder
+    )
+
+
 def list_of_messages(session: Session, practice: Practice, message_ids: Sequence[int]) -> dict[int, Reminder]:
     """By message id. A message that belongs to an appointment's former revision is left out."""
     found = _list(session, practice, Message.id.in_(message_ids))
@@ -162,9 +267,13 @@ def usable_template(body: str | None, problem: str | None) -> Template | None:
 
 
 def _list(session: Session, practice: Practice, *where: ColumnElement[bool]) -> list[Reminder]:
+    return _read(session, practice, _SELECT.where(*where))
+
+
+def _read(session: Session, practice: Practice, wanted: Executable) -> list[Reminder]:
     found: list[Reminder] = []
     countries = practice.countries
-    for rows in session.execute(_SELECT.where(*where)).partitions(_AT_ONCE):
+    for rows in session.execute(wanted).partitions(_AT_ONCE):
         patients = {row[3] for row in rows}
         numbers = list_numbers(session, patients)
         opted_patients, opted_numbers = list_opt_outs(
@@ -190,6 +299,8 @@ def _reminder(
         revision,
         timezone,
         starts_at,
+        booked_at,
+        moved_at,
         cancelled_at,
         starts_wall,
         ends_wall,
@@ -216,6 +327,7 @@ def _reminder(
         revision,
         timezone,
         starts_at,
+        max(booked_at, moved_at or booked_at),
         cancelled_at,
         Facts(
             sending=practice.sending,

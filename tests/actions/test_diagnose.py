@@ -99,7 +99,7 @@ def test_what_a_pass_recorded_stands_beside_what_holds_after_a_mend(app: Flask) 
     assert (check.detail, check.fix, check.place) == (
         "Mia has 0491 570 156, filed as Home: it is a mobile.",
         "File it as Mobile",
-        "/patients/a",
+        "/patients/1",
     )
     assert before.next_try == "Next try: today at 12pm, if nothing above is crossed."
     assert before.question == "Why didn't Mia Nguyen get a reminder for tomorrow, 9:30am?"

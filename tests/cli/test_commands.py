@@ -190,7 +190,7 @@ def test_a_diagnosis_is_printed_as_the_interface_has_it(app: Flask, portal: Port
     assert (crossed["detail"], crossed["fix"], crossed["place"]) == (
         "Mia has no phone number.",
         "Add a mobile",
-        "/patients/a",
+        "/patients/1",
     )
     assert why["recorded"] == [{"at": "2031-05-07T00:00:00Z", "status": "not-sent", "reasons": ["no-mobile-number"]}]
     assert why["next_pass_at"] == "2031-05-07T01:00:00Z"

@@ -1,0 +1,92 @@
+"""One appointment's diagnosis, with what the forms need that mend each cause."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal import store
+from portal.actions.diagnose import NoSuchAppointment, case_of, list_events, opt_out_that_holds
+from portal.core.diagnosis import MENDED_WITH, Diagnosis, examine
+from portal.core.numbers import PhoneType
+from portal.core.phrases import plain
+from portal.core.reasons import Reason
+from portal.core.roles import Permission, may
+from portal.core.timing import coming_week
+from portal.core.wording import Changed
+from portal.store.appointments import Appointment
+from portal.store.facts import Found
+from portal.store.patients import OptOut, PhoneRow
+from portal.store.reminders import Choices
+
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`who_may`: for what the reader's role may not do, who of the practice can. `choices`: where a form wants them."""
+
+    diagnosis: Diagnosis
+    found: Found
+    changes: Mapping[Reason, Changed]
+    choices: Choices | None
+    who_may: Mapping[Permission, str]
+
+    @property
+    def id(self) -> int:
+        return self.found.appointment.id
+
+    def who_set(self, code: Reason) -> Changed | None:
+        """The last change by people of what that check asks about; None where the export's value stands."""
+        return self.changes.get(code)
+
+    @property
+    def to_refile(self) -> list[PhoneRow]:
+        """Numbers that could be texted, were they filed as Mobile."""
+        return [
+            row
+            for row in self.found.numbers
+            if row.type is not PhoneType.MOBILE
+            and row.as_number().can_text
+            and row.region in self.found.practice.countries
+        ]
+
+    @property
+    def mobiles(self) -> list[PhoneRow]:
+        return [row for row in self.found.numbers if row.type is PhoneType.MOBILE]
+
+    @property
+    def opt_out(self) -> OptOut | None:
+        return opt_out_that_holds(self.found)
+
+
+def explain(practice_id: str, appointment_id: int, now: datetime, allowed: Collection[Permission]) -> Explanation:
+    """`allowed`: what the reader may do. Raises NoSuchAppointment, NoSuchPractice."""
+    with store.reading(practice_id) as session:
+        found = store.facts.find(session, Appointment.id == appointment_id)
+        if found is None:
+            raise NoSuchAppointment(str(appointment_id))
+        case = case_of(session, found, list_events(session, found), now)
+        diagnosis = examine(case, now)
+        crossed = {check.code for check in diagnosis.checks if not check.ok}
+        wanted = {MENDED_WITH[code] for code in crossed}
+        choices = None
+        if Permission.SETTINGS in allowed and crossed & {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE}:
+            practice, zone = found.practice, found.business.timezone
+            week = coming_week(now, zone, practice.lead_days, practice.window_start)
+            choices = store.reminders.get_choices(session, found.business.id, week)
+        who_may = {}
+        if not wanted <= set(allowed):
+            staff = [user for user in store.staff.list_staff(session, practice_id) if user.active]
+            who_may = {
+                permission: _who([user.name for user in staff if may(user.role, permission)])
+                for permission in wanted - set(allowed)
+            }
+    return Explanation(diagnosis, found, case.context.changes, choices, who_may)
+
+
+def _who(names: list[str]) -> str:
+    """Dana, Sam or Kim can mend this."""
+    if not names:
+        return "Nobody at the practice has the role for it: ask your administrator."
+    said = [plain(name) for name in names[:_MOST_NAMES]]
+    return f"{' or '.join(part for part in (', '.join(said[:-1]), said[-1]) if part)} can mend this."

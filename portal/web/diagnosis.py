@@ -1,0 +1,64 @@
+"""The diagnosis with the forms that mend each cause: one fragment, wherever an appointment's reminder is shown."""
+
+from datetime import datetime
+
+from flask import Flask, abort, current_app, g, render_template, request
+from flask_security import current_user
+from markupsafe import Markup
+
+from portal import clock
+from portal.actions.diagnose import NoSuchAppointment
+from portal.actions.explain import Explanation, explain
+from portal.core.diagnosis import MENDED_WITH, REACHED
+from portal.core.phrases import clock_time, moment
+from portal.core.roles import MAY
+from portal.core.states import Status
+from portal.web.inside import inside
+
+LARGEST_ID = 2**63 - 1  # that a database takes
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.globals.update(render_diagnosis=render_diagnosis)
+    app.jinja_env.filters.update(clock_time=clock_time, goes=_goes)
+
+
+def _goes(wall: datetime) -> str:
+    """`today at 11am`, where a pass comes then; `before 11am`, where one may come any minute."""
+    now = clock.now().astimezone(wall.tzinfo)
+    if wall > now:
+        return moment(wall, now.date())
+    return f"before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))}"
+
+
+def render_diagnosis(appointment_id: int | str, problem: str = "", field: str = "") -> Markup:
+    """The fragment for the appointment with that row id; to a form of it, the answer.
+
+    `problem`: why what was just asked for was refused, to be shown beside the form's `field`; the caller answers
+    422. Aborts with 404 where the practice has no such appointment.
+    """
+    return Markup(render_template("diagnosis/_diagnosis.html", **context(load(appointment_id), problem, field)))  # noqa: S704  a template's own output
+
+
+def load(appointment_id: int | str) -> Explanation:
+    try:
+        id_ = min(int(appointment_id), LARGEST_ID)
+        return explain(g.practice.id, id_, clock.now(), MAY[current_user.role])
+    except (NoSuchAppointment, ValueError):
+        abort(404)
+
+
+def context(explanation: Explanation, problem: str = "", field: str = "") -> dict[str, object]:
+    """What the fragment is rendered with."""
+    posted = request.form if request.method == "POST" else {}
+    return {
+        "x": explanation,
+        "here": inside(posted.get("next", ""), request.path).partition("?")[0],
+        "mended": "" if problem else request.values.get("mended", ""),
+        "problem": problem,
+        "problem_field": field,
+        "given": posted if problem else {},
+        "mended_with": MENDED_WITH,
+        "was_sent": explanation.diagnosis.status in REACHED | {Status.UNDELIVERED, Status.UNKNOWN},
+        "support_contact": current_app.extensions["portal.settings"].support_contact,
+    }
