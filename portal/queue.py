@@ -4,6 +4,7 @@ A job is a trigger, not a record: it names a function and ids, and may be lost o
 the database say what is to be done, and the sweep enqueues again what Redis lost.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from portal.config import Settings
 from portal.core.watching import QueueSeen, WorkerSeen
 from portal.embedded import RedisUnavailable, ensure_redis, redis_address, redis_pid
 from portal.errors import describe
+
+log = logging.getLogger(__name__)
 
 # One queue only: RQ loses a job that is taken off the first of several when its worker is killed then.
 NAME = "portal"
@@ -190,6 +193,16 @@ class Queue:
         return [
             _seen(key, [value.decode() for value in row]) for key, row in zip(keys, rows, strict=True) if all(row)
         ]
+
+
+def enqueue_now(settings: Settings, practice_id: str, message_ids: Sequence[int]) -> None:
+    """For the pages: what they have just recorded. Where Redis does not answer, the rows wait for the next sweep."""
+    if not settings.can_send or not message_ids:
+        return
+    try:
+        Queue(connect(settings)).enqueue_sends(practice_id, message_ids)
+    except RedisUnavailable:
+        log.warning("Redis does not answer: %d messages wait for the next sweep.", len(message_ids))
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from datetime import date, datetime
 
 from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from portal import clock
-from portal.core import phrases
+from portal.core import ahead, phrases
 from portal.core.numbers import as_people_say
 from portal.core.timing import local
 from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short
@@ -14,8 +15,16 @@ from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short
 
 def register(app: Flask) -> None:
     app.jinja_env.filters.update(
+        ago=_ago,
+        clock=phrases.clock_time,
+        countdown=_countdown,
         counted=phrases.counted,
+        day=phrases.day,
+        date_heading=ahead.date_heading,
         instant=_instant,
+        moment=_moment,
+        place_of_zone=ahead.place_of_zone,
+        lasting=phrases.lasting,
         wall=_wall,
         number=as_people_say,
         plain=phrases.plain,
@@ -39,10 +48,27 @@ def _wall(wall: datetime, zone: str | None) -> str:
     return phrases.day_and_time(wall, _today(zone))
 
 
+def _moment(at: datetime, zone: str | None) -> str:
+    """`today at 11am`"""
+    return phrases.moment(local(at, zone) if zone else at, _today(zone))
+
+
+def _countdown(at: datetime) -> str:
+    """`in 1 h 12 min`"""
+    return ahead.countdown(at - clock.now())
+
+
+def _ago(at: datetime) -> str:
+    """`2 days ago`"""
+    return ahead.ago(clock.now() - at)
+
+
 def _has_page(place: str) -> bool:
     """Whether the portal has that page."""
     try:
         current_app.url_map.bind("localhost").match(place)
+    except RequestRedirect:  # to the same with a slash at its end
+        return True
     except HTTPException:
         return False
     return True

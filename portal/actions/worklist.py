@@ -1,0 +1,110 @@
+"""What did not reach a patient and no pass will try again: looked at by a person, one by one, until none is left."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from portal import store
+from portal.actions.ahead import read_times
+from portal.actions.show_message import NoSuchMessage
+from portal.actions.who import Who, note_change
+from portal.core.ahead import BusinessClock
+from portal.core.reasons import Reason
+from portal.core.states import RETRIED_BY_PASS, Status
+from portal.store.changes import Subject
+from portal.store.practices import Practice
+from portal.store.worklist import DealtWith, Row, state_of
+
+# A long weekend; and as long as a reminder goes ahead of its appointment.
+_DAYS = 4
+_MOST = 300
+MOST_SHOWN = 50
+_STOPPED = (Status.FAILED, Status.UNDELIVERED, Status.UNKNOWN, Status.EXPIRED, Status.NOT_SENT)
+# What staff can mend, of what was decided. A wish is respected, and what the practice switched off is no mishap.
+_MENDABLE = frozenset(
+    {
+        Reason.NO_TEMPLATE,
+        Reason.NO_MOBILE_NUMBER,
+        Reason.INVALID_MOBILE_NUMBER,
+        Reason.NO_CREDITS,
+        Reason.NO_PASS_RAN,
+        Reason.DEADLINE_PASSED,
+        Reason.PROVIDER_REFUSED,
+    }
+)
+_DEALT_WITH = "worklist"
+_OPEN, _DONE = "to deal with", "dealt with"
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """`open`: soonest appointment first. `done`: what is dealt with, the newest mark first."""
+
+    open: Sequence[Row]
+    done: Sequence[Row]
+    counts: Mapping[Status, int]
+
+    @property
+    def shown(self) -> Sequence[Row]:
+        return self.open[:MOST_SHOWN]
+
+
+def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
+    """Of appointments ahead, and of texts by staff. In three queries, for the newest so many."""
+    since = now - timedelta(days=max(_DAYS, practice.lead_days + 1))
+    with store.reading(practice.id) as session:
+        clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
+        rows = store.worklist.list_stopped(session, _STOPPED, since, now, _MOST)
+    stands = [row for row in rows if _is_mishap(row) and not _is_tried_again(row, practice, clocks, now)]
+    open_ = [row for row in stands if not row.is_dealt_with]
+    done = [row for row in stands if row.is_dealt_with]
+    open_.sort(key=lambda row: (row.starts_at is None, row.starts_at or now, row.message.id))
+    done.sort(key=lambda row: row.mark.at if row.mark else now, reverse=True)
+    return Worklist(open_, done[:MOST_SHOWN], Counter(row.message.status for row in open_))
+
+
+def _is_mishap(row: Row) -> bool:
+    message = row.message
+    return message.status is not Status.NOT_SENT or _MENDABLE.issuperset(message.reasons)
+
+
+def _is_tried_again(row: Row, practice: Practice, clocks: Mapping[int, BusinessClock], now: datetime) -> bool:
+    """A pass will decide anew; what the provider refused goes then only if somebody has mended it."""
+    message = row.message
+    clock = clocks.get(message.business_id or 0)
+    if message.status not in RETRIED_BY_PASS or clock is None or row.starts_wall is None or row.booked_at is None:
+        return False
+    if message.rule is None or Reason.PROVIDER_REFUSED in message.reasons:
+        return False
+    due = clock.due_day(row.starts_wall.date(), practice.lead_days, practice.window_start, now)
+    return due.next_pass_at(max(row.booked_at, row.moved_at or row.booked_at), None) is not None
+
+
+def mark_dealt_with(practice_id: str, message_id: int, who: Who, now: datetime) -> None:
+    """Raises NoSuchMessage."""
+    with store.transaction(practice_id) as session:
+        store.practices.lock_practice(session, practice_id)
+        message = store.messages.find_message(session, message_id)
+        if message is None:
+            raise NoSuchMessage(message_id)
+        mark = store.worklist.find_mark(session, message_id)
+        state = state_of(message)
+        if mark and mark.state == state:
+            return
+        if mark:
+            mark.state, mark.at, mark.user_id, mark.by = state, now, who.user_id, who.name
+        else:
+            session.add(DealtWith(message_id=message_id, state=state, at=now, user_id=who.user_id, by=who.name))
+        note_change(session, who, now, Subject.MESSAGE, message_id, _DEALT_WITH, _OPEN, _DONE)
+
+
+def take_up_again(practice_id: str, message_id: int, who: Who, now: datetime) -> None:
+    """Undo the mark. Raises NoSuchMessage."""
+    with store.transaction(practice_id) as session:
+        store.practices.lock_practice(session, practice_id)
+        if store.messages.find_message(session, message_id) is None:
+            raise NoSuchMessage(message_id)
+        if mark := store.worklist.find_mark(session, message_id):
+            session.delete(mark)
+            note_change(session, who, now, Subject.MESSAGE, message_id, _DEALT_WITH, _DONE, _OPEN)

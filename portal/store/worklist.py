@@ -1,0 +1,105 @@
+"""Messages that somebody should look at, and the marks of those that are dealt with."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Text, UniqueConstraint, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.states import Kind, Status
+from portal.store.appointments import Appointment
+from portal.store.database import Model, PracticeOwned, belongs_to, row_id
+from portal.store.messages import Message
+from portal.store.patients import Patient
+from portal.store.practices import Business
+from portal.store.types import RowId, UtcDateTime
+
+
+class DealtWith(PracticeOwned, Model):
+    """A mark that holds while the message stands as it stood then: what becomes of it later is news.
+
+    `state`: how it stood. `by`: the person's name as it was then.
+    """
+
+    __tablename__ = "dealt_with"
+
+    id: Mapped[int] = row_id()
+    message_id: Mapped[int] = mapped_column(RowId)
+    state: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    user_id: Mapped[int | None] = mapped_column(RowId)
+    by: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (UniqueConstraint("message_id"), belongs_to("message_id", "messages"))
+
+
+def state_of(message: Message) -> str:
+    """`failed;no-credits;0`: a later pass that decides the same changes nothing, another attempt does."""
+    return ";".join((message.status, *message.reasons, str(message.attempts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message, and whom and what it is about; what it is not about is None."""
+
+    message: Message
+    mark: DealtWith | None
+    first_name: str | None
+    last_name: str | None
+    starts_wall: datetime | None
+    starts_at: datetime | None
+    booked_at: datetime | None
+    moved_at: datetime | None
+    timezone: str | None
+
+    @property
+    def full_name(self) -> str:
+        return " ".join(part for part in (self.first_name, self.last_name) if part)
+
+    @property
+    def is_dealt_with(self) -> bool:
+        return self.mark is not None and self.mark.state == state_of(self.message)
+
+
+def list_stopped(
+    session: Session, statuses: Collection[Status], since: datetime, now: datetime, most: int
+) -> Sequence[Row]:
+    """Messages that came into being since then and stand so; of an appointment only while it is ahead and at its
+    time. The newest first."""
+    rows = session.execute(
+        select(
+            Message,
+            DealtWith,
+            Patient.first_name,
+            Patient.last_name,
+            Appointment.starts_wall,
+            Appointment.starts_at,
+            Appointment.booked_at,
+            Appointment.moved_at,
+            Business.timezone,
+        )
+        .select_from(Message)
+        .join(DealtWith, DealtWith.message_id == Message.id, isouter=True)
+        .join(Patient, Patient.id == Message.patient_id, isouter=True)
+        .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
+        .join(Business, Business.id == Message.business_id, isouter=True)
+        .where(
+            Message.created_at >= since,
+            Message.status.in_(statuses),
+            Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
+            or_(
+                Appointment.id.is_(None),
+                (Appointment.starts_at > now)
+                & Appointment.cancelled_at.is_(None)
+                & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
+            ),
+        )
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(most)
+    )
+    return [Row(*row) for row in rows]
+
+
+def find_mark(session: Session, message_id: int) -> DealtWith | None:
+    return session.scalar(select(DealtWith).where(DealtWith.message_id == message_id))

@@ -1,0 +1,102 @@
+"""Today: the reminders to come, what needs an eye, the credits and the last 30 days. Each part is a page of its own
+too, so that `/` asks little at once and everything is reached without scripts."""
+
+from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+from werkzeug.wrappers import Response
+
+from portal import clock
+from portal.actions.ahead import forecast
+from portal.actions.file_mobiles import file_mobiles
+from portal.actions.make_up import make_up
+from portal.actions.show_message import NoSuchMessage
+from portal.actions.tally import tally
+from portal.actions.today import look_ahead
+from portal.actions.worklist import look_at_worklist, mark_dealt_with, take_up_again
+from portal.core.chart import SERIES
+from portal.core.phrases import counted
+from portal.core.roles import Permission
+from portal.web.access import SIGNED_IN, allow, who
+from portal.web.inside import inside
+
+_LARGEST_ID = 2**63 - 1  # that a database takes
+_MESSAGE = f"/worklist/<int(max={_LARGEST_ID}):message_id>"
+
+pages = Blueprint("today", __name__, url_prefix="/today")
+
+
+@allow(SIGNED_IN)
+def home() -> ResponseReturnValue:
+    """Whoever has no practice looks after the host."""
+    if not current_user.may(Permission.READ):
+        return redirect("/host", 303)
+    now = clock.now()
+    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), now=now)
+
+
+@pages.get("/worklist")
+@allow(Permission.READ)
+def worklist() -> str:
+    return _part("worklist", worklist=look_at_worklist(g.practice, clock.now()))
+
+
+@pages.get("/credits")
+@allow(Permission.READ)
+def credits() -> str:
+    return _part("credits", forecast=forecast(g.practice, clock.now()))
+
+
+@pages.get("/chart")
+@allow(Permission.READ)
+def chart() -> str:
+    return _part("chart", chart=tally(g.practice.id, clock.now()), series=SERIES)
+
+
+@pages.post("/make-up")
+@allow(Permission.SEND)
+def make_up_missed() -> Response:
+    """Send what a missed pass should have sent."""
+    done = make_up(g.practice.id, who(), clock.now())
+    if done is None:
+        flash("Nothing is missing any more: the reminders have run meanwhile.", "plan")
+    else:
+        current_app.extensions["portal.enqueue_sends"](g.practice.id, done.message_ids)
+        flash(f"Done. Of {counted(done.considered, 'appointment')} {done.queued} will be texted now.", "plan")
+    return redirect(url_for("home"), 303)
+
+
+@pages.post("/file-as-mobile")
+@allow(Permission.PATIENTS)
+def file_as_mobile() -> Response:
+    """For the patients whom the person saw listed."""
+    filed = file_mobiles(g.practice.id, request.form.getlist("patient", int), who(), clock.now())
+    flash(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.", "plan")
+    return redirect(url_for("home"), 303)
+
+
+@pages.post(f"{_MESSAGE}/dealt-with")
+@allow(Permission.SEND)
+def dealt_with(message_id: int) -> Response:
+    try:
+        mark_dealt_with(g.practice.id, message_id, who(), clock.now())
+    except NoSuchMessage:
+        abort(404)
+    flash("Marked as dealt with.", "worklist")
+    return redirect(inside(request.form.get("next"), url_for(".worklist")), 303)
+
+
+@pages.post(f"{_MESSAGE}/take-up-again")
+@allow(Permission.SEND)
+def take_up(message_id: int) -> Response:
+    try:
+        take_up_again(g.practice.id, message_id, who(), clock.now())
+    except NoSuchMessage:
+        abort(404)
+    flash("It is back on the list.", "worklist")
+    return redirect(inside(request.form.get("next"), url_for(".worklist")), 303)
+
+
+def _part(name: str, page: str = "today/part.html", **shown: object) -> str:
+    is_fragment = request.headers.get("HX-Request-Type") == "partial"
+    return render_template(f"today/_{name}.html" if is_fragment else page, part=name, **shown)
