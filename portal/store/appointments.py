@@ -54,7 +54,7 @@ class Appointment(PracticeOwned, Imported, Model):
         belongs_to("patient_id", "patients"),
         # A pass reads a business's appointments of one local day, and nothing else.
         Index("ix_appointments_day", "practice_id", "business_id", "starts_on"),
-        Index("ix_appointments_patient", "practice_id", "patient_id"),
+        Index("ix_appointments_patient", "practice_id", "patient_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at"),
     )
 

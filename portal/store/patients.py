@@ -5,14 +5,19 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, event, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
+from portal.core.patient_search import backwards, searched_name
 from portal.core.reminders import Preference
-from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
+from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id, table_of
 from portal.store.imported import Imported, update_rows
+from portal.store.name_index import keep_with
 from portal.store.types import RowId, UtcDateTime, words
+
+# By the letters' codes, on both databases, and so that an index serves the beginnings.
+_IN_PLAIN_ORDER = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Patient(PracticeOwned, Imported, Model):
@@ -27,8 +32,14 @@ class Patient(PracticeOwned, Imported, Model):
     email: Mapped[str] = mapped_column(Text)
     preference: Mapped[Preference | None] = mapped_column(words(Preference))  # None: the practice's default
     archived: Mapped[bool]
+    searched: Mapped[str] = mapped_column(_IN_PLAIN_ORDER, server_default="")  # the name's words, the last name first
 
-    __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
+    __table_args__ = (
+        referable(),
+        UniqueConstraint("practice_id", "external_id"),
+        Index("ix_patients_name", "practice_id", "searched", "id"),
+        Index("ix_patients_born", "practice_id", "date_of_birth", "id"),
+    )
 
     @property
     def full_name(self) -> str:
@@ -54,21 +65,32 @@ class PhoneRow(PracticeOwned, Imported, Model):
     kind: Mapped[LineKind] = mapped_column(words(LineKind))
     from_export: Mapped[bool]
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    backwards: Mapped[str] = mapped_column(_IN_PLAIN_ORDER, server_default="")  # its digits, to search for its end
 
     __table_args__ = (
         belongs_to("patient_id", "patients"),
         Index("ix_phone_numbers_patient", "practice_id", "patient_id"),
         Index("ix_phone_numbers_e164", "practice_id", "e164"),
+        Index("ix_phone_numbers_backwards", "practice_id", "backwards", "patient_id"),
     )
 
     def retype(self, number: str, country: str) -> None:
         """Take another number, as typed; it is parsed here, once, and never in a pass."""
-        parsed = parse_number(number, country)
-        self.number = number
-        self.e164, self.region, self.kind = parsed.e164, parsed.region, parsed.kind
+        for column, value in parsed_columns(number, country).items():
+            setattr(self, column, value)
 
     def as_number(self) -> PhoneNumber:
         return PhoneNumber(self.type, self.number, self.e164, self.region, self.kind)
+
+
+@event.listens_for(Patient, "before_insert")
+@event.listens_for(Patient, "before_update")
+def _keep_what_is_searched(_mapper: object, _connection: object, patient: Patient) -> None:
+    """The import, which writes columns, does it by itself."""
+    patient.searched = searched_name(patient.first_name, patient.last_name)
+
+
+keep_with(table_of(Patient))
 
 
 class OptOutSource(StrEnum):
@@ -133,6 +155,7 @@ def list_imported_numbers(session: Session, first_patient: int, last_patient: in
             PhoneRow.e164,
             PhoneRow.region,
             PhoneRow.kind,
+            PhoneRow.backwards,
             PhoneRow.from_export,
             PhoneRow.removed_at,
             PhoneRow.staff_changed,
@@ -147,7 +170,13 @@ def list_imported_numbers(session: Session, first_patient: int, last_patient: in
 def parsed_columns(number: str, country: str) -> dict[str, Any]:
     """What a row of that number holds, for writing many at once; see `PhoneRow.retype`."""
     parsed = parse_number(number, country)
-    return {"number": number, "e164": parsed.e164, "region": parsed.region, "kind": parsed.kind}
+    return {
+        "number": number,
+        "e164": parsed.e164,
+        "region": parsed.region,
+        "kind": parsed.kind,
+        "backwards": backwards(number, parsed.e164),
+    }
 
 
 def parse_numbers_again(session: Session, practice_id: str, country: str) -> None:
@@ -169,6 +198,22 @@ def list_number_rows(session: Session, patient_id: int) -> Sequence[PhoneRow]:
         .where(PhoneRow.patient_id == patient_id, PhoneRow.removed_at.is_(None))
         .order_by(PhoneRow.position, PhoneRow.id)
     ).all()
+
+
+def list_all_number_rows(session: Session, patient_id: int) -> Sequence[PhoneRow]:
+    """In the order entered, also those that staff removed."""
+    return session.scalars(
+        select(PhoneRow).where(PhoneRow.patient_id == patient_id).order_by(PhoneRow.position, PhoneRow.id)
+    ).all()
+
+
+def find_staff_opt_out(session: Session, patient_id: int) -> OptOut | None:
+    """What staff recorded for the patient, and nobody lifted."""
+    return session.scalars(
+        select(OptOut)
+        .where(OptOut.patient_id == patient_id, OptOut.source == OptOutSource.STAFF, OptOut.lifted_at.is_(None))
+        .limit(1)
+    ).first()
 
 
 def list_opt_outs(

@@ -29,7 +29,7 @@ from portal.store.imported import (
 from portal.store.patients import PhoneRow, parsed_columns
 from portal.store.practices import Practice
 
-WRITTEN = ("type", "number", "position", "e164", "region", "kind", "from_export", "staff_changed")
+WRITTEN = ("type", "number", "position", "e164", "region", "kind", "backwards", "from_export", "staff_changed")
 Exported = dict[str, dict[str, Any]]  # rows by the export's id
 
 

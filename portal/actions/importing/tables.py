@@ -19,6 +19,7 @@ from portal.actions.importing.fields import (
     read_text,
     read_zone,
 )
+from portal.core.patient_search import searched_name
 from portal.core.text import TemplateError, compile_template
 from portal.store.appointments import Appointment
 from portal.store.patients import Patient, PhoneRow
@@ -113,6 +114,7 @@ PATIENTS = Table(
         Column("automated_reminder", "preference", read_own_preference),
         Column("archived", "archived", read_archived),
     ),
+    derive=lambda row: {"searched": searched_name(row["first_name"], row["last_name"])},
 )
 PHONE_NUMBERS = Table(
     "phone_numbers.csv",

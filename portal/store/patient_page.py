@@ -1,0 +1,145 @@
+"""What the page of one patient shows, each kind in one query."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from portal.core.reasons import Reason
+from portal.core.states import Direction, Status
+from portal.store.appointments import Appointment
+from portal.store.messages import DAY_BEFORE, Message
+from portal.store.patients import OptOut, Patient, PhoneRow
+from portal.store.practices import AppointmentType, Business, Practice, Practitioner
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A patient, the practice, its first business's time zone, the numbers in the order entered."""
+
+    practice: Practice
+    zone: str | None
+    patient: Patient
+    numbers: tuple[PhoneRow, ...]
+
+
+def find_record(session: Session, patient_id: int) -> Record | None:
+    zone = select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery()
+    rows = session.execute(
+        select(Practice, zone, Patient, PhoneRow)
+        .select_from(Patient)
+        .join(Practice, Practice.id == Patient.practice_id)
+        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+        .where(Patient.id == patient_id)
+        .order_by(PhoneRow.position, PhoneRow.id)
+    ).all()
+    if not rows:
+        return None
+    practice, zone_found, patient, _ = rows[0]
+    return Record(practice, zone_found, patient, tuple(row[3] for row in rows if row[3] is not None))
+
+
+def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> Sequence[OptOut]:
+    """The patient's and those of the E.164 numbers, the newest first, lifted ones too."""
+    return session.scalars(
+        select(OptOut)
+        .where(or_(OptOut.patient_id == patient_id, OptOut.e164.in_(numbers)))
+        .order_by(OptOut.id.desc())
+        .limit(50)
+    ).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An appointment with what became of its reminder; `status` is None where it has none yet."""
+
+    id: int
+    starts_wall: datetime
+    starts_at: datetime
+    timezone: str
+    cancelled_at: datetime | None
+    appointment_type: str
+    business: str
+    practitioner: str
+    status: Status | None
+    reasons: tuple[Reason, ...]
+
+
+def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
+    """The latest first, those to come included."""
+    rows = session.execute(
+        select(
+            Appointment.id,
+            Appointment.starts_wall,
+            Appointment.starts_at,
+            Appointment.timezone,
+            Appointment.cancelled_at,
+            AppointmentType.name,
+            Business.name,
+            Practitioner.title,
+            Practitioner.first_name,
+            Practitioner.last_name,
+            Message.status,
+            Message.reasons,
+        )
+        .select_from(Appointment)
+        .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
+        .join(Business, Business.id == Appointment.business_id)
+        .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
+        .join(
+            Message,
+            and_(
+                Message.appointment_id == Appointment.id,
+                Message.revision == Appointment.revision,
+                Message.rule == DAY_BEFORE,
+            ),
+            isouter=True,
+        )
+        .where(Appointment.patient_id == patient_id)
+        .order_by(Appointment.starts_at.desc(), Appointment.id.desc())
+        .limit(most)
+    )
+    return [
+        Visit(*row[:7], " ".join(part for part in row[7:10] if part), row.status, row.reasons or ()) for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message with the patient; `timezone` is its business's."""
+
+    id: int
+    direction: Direction
+    status: Status
+    reasons: tuple[Reason, ...]
+    to: str | None
+    body: str | None
+    at: datetime
+    timezone: str | None
+
+
+def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
+    """The newest first."""
+    rows = session.execute(
+        select(Message, Business.timezone)
+        .select_from(Message)
+        .join(Business, Business.id == Message.business_id, isouter=True)
+        .where(Message.patient_id == patient_id)
+        .order_by(Message.id.desc())
+        .limit(most)
+    )
+    return [
+        Said(
+            message.id,
+            message.direction,
+            message.status,
+            message.reasons,
+            message.to,
+            message.body,
+            message.sent_at or message.pass_at or message.created_at,
+            timezone,
+        )
+        for message, timezone in rows
+    ]

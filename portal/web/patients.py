@@ -1,0 +1,279 @@
+"""Patients: the list with its search, one patient, and every change of contact details and wishes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal import clock
+from portal.actions import patients
+from portal.actions.browse_patients import Order, browse
+from portal.actions.patients import NoSuchPatient, Refused
+from portal.actions.show_patient import MOST_SAID, show_contact, show_patient
+from portal.core import contacts
+from portal.core.numbers import PhoneType, parse_phone_type
+from portal.core.reminders import Preference
+from portal.core.roles import Permission
+from portal.core.text import MONTHS
+from portal.store.changes import Change
+from portal.web.access import allow, who
+from portal.web.diagnosis import render_diagnosis
+from portal.web.inside import inside
+
+PAGE = 50
+_LARGEST_ID = 2**63 - 1  # that a database takes
+_PATIENT = f"/<int(max={_LARGEST_ID}):patient_id>"
+_NUMBER = f"{_PATIENT}/numbers/<int(max={_LARGEST_ID}):number_id>"
+
+pages = Blueprint("patients", __name__, url_prefix="/patients")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be mended in which form, and what was typed there."""
+
+    form: str
+    field: str
+    says: str
+    given: dict[str, str]
+
+
+NO_PROBLEM = Problem("", "", "", {})
+
+
+@pages.get("")
+@allow(Permission.READ)
+def index() -> str:
+    search = request.args.get("q", "").strip()
+    order = Order.NAME if request.args.get("order") == Order.NAME else Order.NEWEST
+    page = browse(
+        g.practice.id, PAGE, clock.now().date(), search=search, order=order, after=request.args.get("after", "")
+    )
+    is_fragment = request.headers.get("HX-Request-Type") == "partial"
+    template = "patients/_rows.html" if is_fragment else "patients/index.html"
+    return render_template(
+        template, page=page, search=search, order=order, is_further=bool(request.args.get("after"))
+    )
+
+
+@pages.get("/check-number")
+@allow(Permission.PATIENTS)
+def check_number() -> str:
+    try:
+        type_ = parse_phone_type(request.args.get("type", ""))
+    except ValueError:
+        type_ = PhoneType.MOBILE
+    check = contacts.check_number(type_, request.args.get("number", ""), g.practice.country, g.practice.countries)
+    return render_template("patients/_number_check.html", check=check)
+
+
+@pages.get(_PATIENT)
+@allow(Permission.READ)
+def show(patient_id: int) -> str:
+    return _page(patient_id, NO_PROBLEM, is_done="done" in request.args)
+
+
+@pages.post(f"{_PATIENT}/numbers")
+@allow(Permission.PATIENTS)
+def add_number(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "add-number",
+        lambda: patients.add_number(
+            g.practice.id, patient_id, _given("type"), _given("number"), who=who(), now=clock.now()
+        ),
+    )
+
+
+@pages.post(_NUMBER)
+@allow(Permission.PATIENTS)
+def change_number(patient_id: int, number_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        f"number-{number_id}",
+        lambda: patients.change_number(
+            g.practice.id,
+            patient_id,
+            number_id,
+            _given("type"),
+            _given("number"),
+            seen=request.form.get("seen"),
+            who=who(),
+            now=clock.now(),
+        ),
+    )
+
+
+@pages.post(f"{_NUMBER}/file-as-mobile")
+@allow(Permission.PATIENTS)
+def file_as_mobile(patient_id: int, number_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        f"number-{number_id}",
+        lambda: patients.file_as_mobile(g.practice.id, patient_id, number_id, who=who(), now=clock.now()),
+    )
+
+
+@pages.post(f"{_NUMBER}/remove")
+@allow(Permission.PATIENTS)
+def remove_number(patient_id: int, number_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        f"number-{number_id}",
+        lambda: patients.remove_number(
+            g.practice.id, patient_id, number_id, seen=request.form.get("seen"), who=who(), now=clock.now()
+        ),
+    )
+
+
+@pages.post(f"{_NUMBER}/up")
+@allow(Permission.PATIENTS)
+def move_number_up(patient_id: int, number_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        f"number-{number_id}",
+        lambda: patients.move_number_up(g.practice.id, patient_id, number_id, who=who(), now=clock.now()),
+    )
+
+
+@pages.post(f"{_PATIENT}/preference")
+@allow(Permission.PATIENTS)
+def set_preference(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "preference",
+        lambda: patients.set_preference(
+            g.practice.id,
+            patient_id,
+            _given("preference"),
+            note=_given("note"),
+            confirmed=bool(_given("confirm")),
+            seen=request.form.get("seen"),
+            who=who(),
+            now=clock.now(),
+        ),
+    )
+
+
+@pages.post(f"{_PATIENT}/opt-outs")
+@allow(Permission.PATIENTS)
+def record_opt_out(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "opt-out",
+        lambda: patients.record_opt_out(g.practice.id, patient_id, note=_given("note"), who=who(), now=clock.now()),
+    )
+
+
+@pages.post(f"{_PATIENT}/opt-outs/<int(max={_LARGEST_ID}):opt_out_id>/lift")
+@allow(Permission.PATIENTS)
+def lift_opt_out(patient_id: int, opt_out_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        f"lift-{opt_out_id}",
+        lambda: patients.lift_opt_out(
+            g.practice.id,
+            patient_id,
+            opt_out_id,
+            note=_given("note"),
+            confirmed=bool(_given("confirm")),
+            who=who(),
+            now=clock.now(),
+        ),
+    )
+
+
+@pages.post(f"{_PATIENT}/restore")
+@allow(Permission.PATIENTS)
+def restore(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "restore",
+        lambda: patients.restore(
+            g.practice.id,
+            patient_id,
+            note=_given("note"),
+            confirmed=bool(_given("confirm")),
+            who=who(),
+            now=clock.now(),
+        ),
+    )
+
+
+def _given(name: str) -> str:
+    return request.form.get(name, "").strip()
+
+
+def _change(patient_id: int, form: str, act: Callable[[], bool]) -> ResponseReturnValue:
+    """Do it, and answer as whoever asked wants it: the diagnosis again, the part of the page, or the page."""
+    try:
+        is_changed = act()
+    except NoSuchPatient:
+        abort(404)
+    except Refused as refused:
+        problem = Problem(form, refused.field, str(refused), request.form.to_dict())
+        return _again(patient_id, problem, is_done=False), 422
+    if request.headers.get("HX-Request"):
+        return _again(patient_id, NO_PROBLEM, is_done=is_changed)
+    own = url_for("patients.show", patient_id=patient_id, done=1 if is_changed else None, _anchor="contact")
+    return redirect(inside(_given("next"), own), 303)
+
+
+def _again(patient_id: int, problem: Problem, *, is_done: bool) -> str:
+    if not request.headers.get("HX-Request"):
+        return _page(patient_id, problem, is_done=is_done)
+    if appointment := _given("appointment"):
+        return render_diagnosis(appointment, problem.says, problem.field)
+    try:
+        contact = show_contact(g.practice.id, patient_id, clock.now())
+    except NoSuchPatient:
+        abort(404)
+    return render_template(
+        "patients/_contact.html", contact=contact, problem=problem, is_done=is_done, is_fragment=True, **_CHOICES
+    )
+
+
+def _page(patient_id: int, problem: Problem, *, is_done: bool) -> str:
+    try:
+        shown = show_patient(g.practice.id, patient_id, clock.now())
+    except NoSuchPatient:
+        abort(404)
+    return render_template(
+        "patients/show.html",
+        shown=shown,
+        contact=shown.contact,
+        problem=problem,
+        is_done=is_done,
+        is_fragment=False,
+        most_said=MOST_SAID,
+        **_CHOICES,
+    )
+
+
+_CHOICES = {
+    "types": list(PhoneType),
+    "preferences": list(Preference),
+    "longest_note": contacts.LONGEST_NOTE,
+    "longest_number": contacts.LONGEST_NUMBER,
+    "most_changes": 20,
+}
+
+
+@pages.app_template_filter("birth_date")
+def _birth_date(day: date) -> str:
+    """4 May 1980"""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+@pages.app_template_filter("said")
+def _said(change: Change) -> str:
+    """What was changed, in words."""
+    return contacts.change_in_words(change.field, change.before, change.after)
+
+
+@pages.app_template_filter("filed_before")
+def _filed_before(change: Change) -> tuple[str, str]:
+    """The type and the number that were removed, to put them back."""
+    return contacts.parse_filed(change.before)
