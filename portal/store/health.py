@@ -89,7 +89,7 @@ def count_recent(session: Session, since: datetime, most: int) -> dict[Status, i
     a look costs the same whatever the table's size."""
     newest = select(Message.status, Message.created_at).order_by(Message.id.desc()).limit(most).subquery()
     counts = select(newest.c.status, func.count()).where(newest.c.created_at >= since).group_by(newest.c.status)
-    return dict(session.execute(counts).tuples().all())
+    return {row[0]: row[1] for row in session.execute(counts)}
 
 
 def list_missed_days(session: Session, since: date) -> Sequence[tuple[str, str, date, int]]:
