@@ -38,7 +38,7 @@ SHOWS = frozenset(
         "job_info",
     }
 )
-FILES = frozenset({"static", "favicon"})
+FILES = frozenset({"static"})
 
 # Its templates are compiled in the browser, hence unsafe-eval; a script that was planted lacks the nonce.
 POLICY = (

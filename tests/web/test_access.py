@@ -12,7 +12,13 @@ from tests.builders import PASS_AT, Clinic, a_user
 
 from .conftest import sign_in, visitor
 
-OPEN_TO_ANYONE = {"healthz", "static"}
+# `readyz` tells everyone no more than codes, and `metrics` nothing, without the token (test_host.py).
+OPEN_TO_ANYONE = {"healthz", "static", "host.readyz", "host.metrics"}
+
+
+def may_be_away(endpoint: str) -> bool:
+    """Whether it answers 503, in words, where no Redis and no worker runs, as here."""
+    return endpoint == "host.readyz" or endpoint.startswith("rq_dashboard.")
 
 
 def pages(app: Flask) -> list[tuple[str, str, str, bool]]:
@@ -25,7 +31,8 @@ def pages(app: Flask) -> list[tuple[str, str, str, bool]]:
         built = rule.build(values)
         assert built, rule
         for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
-            found.append((rule.endpoint, method, built[1], bool(rule.arguments)))
+            names_a_row = bool(rule.arguments) and not rule.endpoint.startswith("rq_dashboard.")  # that names jobs
+            found.append((rule.endpoint, method, built[1], names_a_row))
     assert len(found) >= 4
     return found
 
@@ -67,7 +74,7 @@ def test_each_role_sees_what_the_table_says(app: Flask, practices: None, at_pass
         answer = client.open(path, method=method)
         is_allowed = not isinstance(access, Permission) or access in MAY[role]
         assert (answer.status_code != 403) is is_allowed, (path, answer.status_code)
-        assert answer.status_code < 500, path
+        assert answer.status_code < 500 or (answer.status_code == 503 and may_be_away(endpoint)), path
         assert HEADERS.items() <= dict(answer.headers).items(), path
 
 
