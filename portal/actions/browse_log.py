@@ -1,23 +1,43 @@
 """The communications log: a page for people, or all of it as a stream."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.diagnose import NoSuchAppointment
-from portal.core.search import Query, parse
-from portal.core.states import Status
-from portal.store.communications import Entry, Filter
+from portal.core.reasons import Reason
+from portal.core.search import parse
+from portal.core.states import Direction, Kind, Status
+from portal.core.timing import zone
+from portal.store.communications import Entry, Filter, Found
 from portal.store.messages import MessageEvent
+from portal.store.practices import Business, Practice
 
 _STEP = 500  # rows read at once
-_SEARCH_STEP = 2_000
-# A search looks at so many messages at once, the newest first; the reader asks for older ones.
-SEARCH_REACH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for. `search`: as typed. `business` and `appointment`: the export's ids. `first_day` and
+    `last_day`: by the clocks of that business, or else of the practice's first."""
+
+    search: str = ""
+    status: Status | None = None
+    reason: Reason | None = None
+    business: str | None = None
+    kind: Kind | None = None
+    direction: Direction | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    appointment: str | None = None
+
+
+EVERYTHING = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,68 +46,62 @@ class Page:
     `has_reached_limit`: a search stopped there before its page was full."""
 
     country: str
+    businesses: Sequence[Business]
     entries: list[Entry]
     older: int | None
     has_reached_limit: bool = False
 
 
-def browse(
-    practice_id: str,
-    most: int,
-    *,
-    before: int | None = None,
-    status: Status | None = None,
-    appointment: str | None = None,
-    search: str = "",
-) -> Page:
-    """`appointment` is the export's id. Raises NoSuchAppointment."""
-    query = parse(search)
+def browse(practice_id: str, most: int, asked: Asked = EVERYTHING, before: int | None = None) -> Page:
+    """Raises NoSuchAppointment, NoSuchPractice."""
     with store.reading(practice_id) as session:
-        country = store.practices.get_practice(session, practice_id).country
-        wanted = _filter(session, status, appointment)
-        if query is None:
-            entries = store.communications.list_newest(session, wanted, most + 1, before)
-            more = len(entries) > most
-            return Page(country, entries[:most], entries[most - 1].message.id if more else None)
-        found, older, has_reached_limit = _search(session, query, wanted, most, before)
-        return Page(country, store.communications.list_by_id(session, found), older, has_reached_limit)
+        practice, businesses = store.practices.get_with_businesses(session, practice_id)
+        found = _find(session, practice, businesses, asked, most, before)
+    return Page(practice.country, businesses, found.entries, found.older, found.has_reached_limit)
 
 
-def _search(
-    session: Session, query: Query, wanted: Filter, most: int, before: int | None
-) -> tuple[list[int], int | None, bool]:
-    """The ids found, the newest first; where to go on; whether the search stopped there before it had so many."""
-    found: list[int] = []
-    for _ in range(SEARCH_REACH // _SEARCH_STEP):
-        rows = store.communications.list_searchable(session, wanted, _SEARCH_STEP, before)
-        for row in rows:
-            before = row.id
-            if query.matches(row):
-                found.append(row.id)
-            if len(found) == most:
-                return found, before, False
-        if len(rows) < _SEARCH_STEP:
-            return found, None, False
-    return found, before, True
+def list_all(practice_id: str, asked: Asked = EVERYTHING) -> Iterator[Page]:
+    """Page by page, the newest first, in bounded memory. No transaction is open while the caller holds a page.
+
+    Raises NoSuchAppointment, NoSuchPractice.
+    """
+    page = browse(practice_id, _STEP, asked)
+    yield page
+    while page.older is not None:
+        page = browse(practice_id, _STEP, asked, page.older)
+        yield page
 
 
-def stream(
-    practice_id: str, *, status: Status | None = None, appointment: str | None = None, most: int | None = None
-) -> Iterator[dict[str, Any]]:
+def stream(practice_id: str, asked: Asked = EVERYTHING, *, most: int | None = None) -> Iterator[dict[str, Any]]:
     """Each message as the interface has it, the oldest first; with `most`, the newest so many.
 
-    No transaction is open while the caller holds a message. Raises NoSuchAppointment.
+    No transaction is open while the caller holds a message. Raises NoSuchAppointment, NoSuchPractice.
     """
-    with store.reading(practice_id) as session:
-        wanted = _filter(session, status, appointment)
-        after = 0
-        if most is not None:
-            newest = store.communications.list_newest(session, wanted, most)
-            after = newest[-1].message.id - 1 if newest else 0
+    if most is None and parse(asked.search) is None:
+        yield from _stream_oldest_first(practice_id, asked)
+        return
+    ids = array("q")  # found the newest first
+    for page in list_all(practice_id, asked):
+        ids.extend(entry.message.id for entry in page.entries)
+        if most is not None and len(ids) >= most:
+            break
+    oldest_first = array("q", sorted(ids[:most]))
+    for start in range(0, len(oldest_first), _STEP):
+        with store.reading(practice_id) as session:
+            entries = store.communications.list_by_id(session, oldest_first[start : start + _STEP])
+            events = _events(session, entries)
+        for entry in reversed(entries):
+            yield _as_json(entry, events.get(entry.message.id, []))
+
+
+def _stream_oldest_first(practice_id: str, asked: Asked) -> Iterator[dict[str, Any]]:
+    after = 0
     while True:
         with store.reading(practice_id) as session:
+            _, businesses = store.practices.get_with_businesses(session, practice_id)
+            wanted = _filter(session, businesses, asked)
             entries = store.communications.list_after(session, wanted, _STEP, after)
-            events = store.messages.list_events(session, [entry.message.id for entry in entries])
+            events = _events(session, entries)
         for entry in entries:
             yield _as_json(entry, events.get(entry.message.id, []))
         if len(entries) < _STEP:
@@ -95,13 +109,43 @@ def stream(
         after = entries[-1].message.id
 
 
-def _filter(session: Session, status: Status | None, appointment: str | None) -> Filter:
-    if appointment is None:
-        return Filter(status)
-    row = store.appointments.find_appointment(session, appointment)
-    if row is None:
-        raise NoSuchAppointment(appointment)
-    return Filter(status, row.id)
+def _find(
+    session: Session, practice: Practice, businesses: Sequence[Business], asked: Asked, most: int, before: int | None
+) -> Found:
+    wanted = _filter(session, businesses, asked)
+    return store.communications.list_newest(session, practice.id, wanted, most, before, parse(asked.search))
+
+
+def _filter(session: Session, businesses: Sequence[Business], asked: Asked) -> Filter:
+    of = [business for business in businesses if asked.business in (None, business.external_id)]
+    zone_name = of[0].timezone if of else "UTC"
+    appointment_id = None
+    if asked.appointment is not None:
+        appointment = store.appointments.find_appointment(session, asked.appointment)
+        if appointment is None:
+            raise NoSuchAppointment(asked.appointment)
+        appointment_id = appointment.id
+    business_id = None
+    if asked.business is not None:
+        business_id = of[0].id if of else 0  # none has that one
+    return Filter(
+        status=asked.status,
+        reason=asked.reason,
+        business_id=business_id,
+        kind=asked.kind,
+        direction=asked.direction,
+        since=_begins(asked.first_day, zone_name) if asked.first_day else None,
+        until=_begins(asked.last_day + timedelta(days=1), zone_name) if asked.last_day else None,
+        appointment_id=appointment_id,
+    )
+
+
+def _begins(day: date, zone_name: str) -> datetime:
+    return datetime.combine(day, time(), zone(zone_name)).astimezone(UTC)
+
+
+def _events(session: Session, entries: Sequence[Entry]) -> dict[int, list[MessageEvent]]:
+    return store.messages.list_events(session, [entry.message.id for entry in entries])
 
 
 def _as_json(entry: Entry, events: list[MessageEvent]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from portal import clock
-from portal.actions.browse_log import browse, stream
+from portal.actions.browse_log import Asked, browse, stream
 from portal.actions.diagnose import diagnose
 from portal.actions.passes import PassRecord, stream_passes
 from portal.actions.preview import Line, preview
@@ -26,48 +26,78 @@ from portal.commands.base import (
 from portal.core.diagnosis import Check, Diagnosis
 from portal.core.numbers import as_people_say
 from portal.core.phrases import clock_time, day
-from portal.core.reasons import Reason
-from portal.core.states import Status
+from portal.core.reasons import DIAGNOSIS_ONLY, Reason
+from portal.core.states import Direction, Kind, Status
 from portal.core.timing import local
 from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short, reasons_in_short
 from portal.store.communications import Entry
 
 _MOST_FOR_PEOPLE = 200
+_REASONS = [reason.value for reason in Reason if reason not in DIAGNOSIS_ONLY]
 
 
 @click.command()
 @click.option("--appointment", metavar="ID", help="Only of this appointment (the export's id).")
 @click.option("--status", type=click.Choice([status.value for status in Status]), help="Only of this outcome.")
+@click.option("--reason", type=click.Choice(_REASONS), help="Only those that did not go for this reason.")
+@click.option("--business", metavar="ID", help="Only of this business (the export's id).")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
+@click.option("--direction", type=click.Choice([direction.value for direction in Direction]))
+@click.option("--from", "first", metavar="D", type=click.DateTime(["%Y-%m-%d"]), help="Only from this day on.")
+@click.option("--to", "last", metavar="D", type=click.DateTime(["%Y-%m-%d"]), help="Only until the end of this day.")
+@click.option("--search", default="", metavar="TEXT", help="Beginnings of words, the end of a number, or an id.")
 @click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 200; all with --json.")
 @practice_option
 @json_option
-def log(appointment: str | None, status: str | None, most: int | None, practice: str | None, as_json: bool) -> None:
+def log(
+    appointment: str | None,
+    status: str | None,
+    reason: str | None,
+    business: str | None,
+    kind: str | None,
+    direction: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    search: str,
+    most: int | None,
+    practice: str | None,
+    as_json: bool,
+) -> None:
     """The communications log.
 
     The newest first; as JSON the oldest first, one object a line.
     """
-    wanted = Status(status) if status else None
+    asked = Asked(
+        search=search,
+        status=Status(status) if status else None,
+        reason=Reason(reason) if reason else None,
+        business=business,
+        kind=Kind(kind) if kind else None,
+        direction=Direction(direction) if direction else None,
+        first_day=first.date() if first else None,
+        last_day=last.date() if last else None,
+        appointment=appointment,
+    )
     with installation(concerns_sending=True):
         id_ = pick_practice(practice)
         if as_json:
-            for message in stream(id_, status=wanted, appointment=appointment, most=most):
+            for message in stream(id_, asked, most=most):
                 print_json(message)
             return
-        page = browse(id_, most or _MOST_FOR_PEOPLE, status=wanted, appointment=appointment)
+        page = browse(id_, most or _MOST_FOR_PEOPLE, asked)
     headings = ("message", "when", "patient", "appointment", "to", "outcome", "why")
     print_rows(headings, [_log_row(entry, page.country) for entry in page.entries], right=("message",))
     if not page.entries:
-        click.echo("No message yet.")
+        click.echo("No message yet." if asked == Asked() else "Nothing was found.")
     if page.older is not None:
         click.echo(f"There are older ones: the newest {len(page.entries)} are shown; --most shows more.")
 
 
 def _log_row(entry: Entry, country: str) -> tuple[str | Text, ...]:
     message = entry.message
-    at = message.sent_at or message.pass_at or message.created_at
     return (
         str(message.id),
-        _wall(at, entry.timezone),
+        _wall(entry.at, entry.timezone),
         entry.full_name,
         entry.appointment or "",
         as_people_say(message.to, country) if message.to else "",

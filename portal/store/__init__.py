@@ -12,10 +12,16 @@ from portal.store import (
     imports,
     messages,
     passes,
+    patient_list,
+    patient_page,
     patients,
     practices,
+    reminders,
     revision,
+    search,
     staff,
+    today,
+    worklist,
 )
 from portal.store.database import everything, reading, transaction
 
@@ -32,10 +38,16 @@ __all__ = [
     "imports",
     "messages",
     "passes",
+    "patient_list",
+    "patient_page",
     "patients",
     "practices",
     "reading",
+    "reminders",
     "revision",
+    "search",
     "staff",
+    "today",
     "transaction",
+    "worklist",
 ]

@@ -11,8 +11,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    event,
     func,
     insert,
+    inspect,
     or_,
     select,
     text,
@@ -20,8 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core.reasons import Reason
+from portal.core.reasons import DIAGNOSIS_ONLY, Reason
+from portal.core.search import index_words
 from portal.core.states import Direction, Kind, Status, states_before
+from portal.store import search
 from portal.store.database import (
     Model,
     PracticeOwned,
@@ -32,10 +36,18 @@ from portal.store.database import (
     row_id,
     table_of,
 )
+from portal.store.patients import Patient
 from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, words
 
 # The one reminder rule there is so far; a second one gets a name of its own.
 DAY_BEFORE = "day-before"
+
+BUT_REMINDERS = "kind <> 'reminder'"
+
+
+def has_reason(reason: Reason) -> str:
+    """As an index's condition, which a query repeats to the letter."""
+    return f"reasons LIKE '%{reason.value};%'"
 
 
 class Message(PracticeOwned, Model):
@@ -104,7 +116,30 @@ class Message(PracticeOwned, Model):
         Index("ix_messages_log", "practice_id", "id"),
         Index("ix_messages_status", "practice_id", "status", "id"),
         Index("ix_messages_patient", "practice_id", "patient_id", "id"),
+        Index("ix_messages_created", "practice_id", "created_at", "status"),
+        Index("ix_messages_business", "practice_id", "business_id", "id"),
         Index("ix_messages_provider_id", "provider_id"),
+        # Nearly all are reminders: the others are found without reading those.
+        Index(
+            "ix_messages_kind",
+            "practice_id",
+            "kind",
+            "id",
+            sqlite_where=text(BUT_REMINDERS),
+            postgresql_where=text(BUT_REMINDERS),
+        ),
+        # A message may have several reasons: one index for each, of the few rows that have it.
+        *(
+            Index(
+                f"ix_messages_{reason.replace('-', '_')}",
+                "practice_id",
+                "id",
+                sqlite_where=text(has_reason(reason)),
+                postgresql_where=text(has_reason(reason)),
+            )
+            for reason in Reason
+            if reason not in DIAGNOSIS_ONLY
+        ),
         # What the sweeps look at: only the few rows that are on their way.
         *(
             Index(
@@ -150,7 +185,9 @@ def record_reminders(session: Session, rows: Sequence[Mapping[str, Any]]) -> dic
     statement = insert_ignoring(session, table_of(Message)).returning(
         table_of(Message).c.appointment_id, table_of(Message).c.id
     )
-    return dict(session.execute(statement, rows).all())
+    ids = dict(session.execute(statement, rows).all())
+    index_messages(session, list(ids.values()), are_new=True)
+    return ids
 
 
 def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -166,6 +203,10 @@ def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     )
     # Not through the session's own execute: one prepared statement for all rows, narrowed by hand above.
     session.connection().execute(statement, [{f"_{k}": v for k, v in _renamed(row).items()} for row in rows])
+    if not _INDEXED.isdisjoint(columns):
+        index_messages(session, [row["id"] for row in rows])
+    elif at := [(row["id"], row["sent_at"]) for row in rows if row.get("sent_at")]:
+        search.note_instants(session, rows[0]["practice_id"], at)
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,6 +290,60 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
             Message.appointment_id == appointment_id, Message.revision == revision, Message.rule == DAY_BEFORE
         )
     )
+
+
+# --- the full-text index ------------------------------------------------------------------------------------
+
+# When it went, was decided or came: what a page shows, and a search for dates goes by.
+message_at = func.coalesce(Message.sent_at, Message.pass_at, Message.created_at)
+_INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
+_AT_ONCE = 1000  # below every database's limit of values in one statement
+
+
+def index_messages(session: Session, message_ids: Sequence[int], *, are_new: bool = False) -> None:
+    """File these messages under the words that they and their patients' names hold now."""
+    for start in range(0, len(message_ids), _AT_ONCE):
+        filed: dict[str, list[search.Filed]] = {}
+        for practice_id, id_, to, body, at, first_name, last_name in session.execute(
+            select(
+                Message.practice_id,
+                Message.id,
+                Message.to,
+                Message.body,
+                message_at,
+                Patient.first_name,
+                Patient.last_name,
+            )
+            .join(Patient, Patient.id == Message.patient_id, isouter=True)
+            .where(Message.id.in_(message_ids[start : start + _AT_ONCE]))
+        ):
+            words = index_words((first_name or "", last_name or "", body or ""), to)
+            filed.setdefault(practice_id, []).append(search.Filed(id_, words, at))
+        for practice_id, rows in filed.items():
+            search.file(session, practice_id, rows, are_new=are_new)
+
+
+def index_messages_of(session: Session, patient_ids: Collection[int]) -> None:
+    """Those patients have other names now."""
+    if patient_ids:
+        ids = session.scalars(select(Message.id).where(Message.patient_id.in_(patient_ids)).order_by(Message.id))
+        index_messages(session, ids.all())
+
+
+@event.listens_for(Session, "after_flush")
+def _index_what_is_written(session: Session, *_: object) -> None:
+    """What is written as objects; what is written as columns is indexed above, and by the import."""
+    new = [row.id for row in session.new if isinstance(row, Message)]
+    index_messages(session, new, are_new=True)
+    changed = ("to", "body", "patient_id", "pass_at", "sent_at")
+    index_messages(session, [row.id for row in session.dirty if isinstance(row, Message) and _has(row, changed)])
+    names = ("first_name", "last_name")
+    index_messages_of(session, [row.id for row in session.dirty if isinstance(row, Patient) and _has(row, names)])
+
+
+def _has(row: Model, changed: Collection[str]) -> bool:
+    attributes = inspect(row).attrs
+    return any(attributes[name].history.has_changes() for name in changed)
 
 
 # --- for the host's sweeps: rows of every practice --------------------------------------------------------

@@ -1,37 +1,61 @@
 """The communications log and one message of it."""
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Blueprint, Response, abort, g, make_response, render_template, request, stream_with_context, url_for
 
 from portal import clock
-from portal.actions.browse_log import SEARCH_REACH, browse
+from portal.actions.browse_log import Asked, browse
+from portal.actions.export_log import export_log
 from portal.actions.show_message import NoSuchMessage, show_message
+from portal.core.log_words import DIRECTIONS, KINDS
+from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.roles import Permission
-from portal.core.states import Status
+from portal.core.states import Direction, Kind, Status
+from portal.store.communications import REACH
 from portal.web.access import allow
 
 PAGE = 50
 _LARGEST_ID = 2**63 - 1  # that a database takes
+_YEARS = range(1900, 2200)
+_REASONS = [reason for reason in Reason if reason not in DIAGNOSIS_ONLY]
+_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+
+One = TypeVar("One", bound=StrEnum)
 
 pages = Blueprint("communications", __name__, url_prefix="/communications")
 
 
-@allow(Permission.READ)
-def home() -> Response:
-    return redirect(url_for("communications.index"), 303)
-
-
 @pages.get("")
 @allow(Permission.READ)
-def index() -> str:
-    search = request.args.get("q", "").strip()
-    status = _status(request.args.get("status", ""))
-    before = _before(request.args.get("before", type=int))
-    page = browse(g.practice.id, PAGE, before=before, status=status, search=search)
+def index() -> Response:
+    asked, before = _asked(), _before(request.args.get("before", type=int))
+    page = browse(g.practice.id, PAGE, asked, before)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
-    template = "communications/_rows.html" if is_fragment else "communications/index.html"
-    return render_template(
-        template, page=page, search=search, status=status, before=before, statuses=list(Status), reach=SEARCH_REACH
+    address = _address(asked)
+    shown = render_template(
+        "communications/_rows.html" if is_fragment else "communications/index.html",
+        **{"page": page, "asked": asked, "before": before, "address": address, "reach": REACH},
+        **{"statuses": list(Status), "reasons": _REASONS, "kinds": KINDS, "directions": DIRECTIONS},
+    )
+    response = make_response(shown)
+    if is_fragment:  # what is not asked for is not in the address
+        response.headers["HX-Push-Url"] = url_for(".index", before=before, **address)
+    return response
+
+
+@pages.get("/export.csv")
+@allow(Permission.READ)
+def export() -> Response:
+    lines = stream_with_context(export_log(g.practice.id, _asked()))
+    name = f"communications-{_NO_FILE_NAME.sub('-', g.practice.id)[:40]}-{clock.now():%Y-%m-%d}.csv"
+    return Response(
+        lines,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
@@ -45,10 +69,47 @@ def show(message_id: int) -> str:
     return render_template("communications/show.html", shown=shown)
 
 
+def _asked() -> Asked:
+    """From the address. What is none of the choices, as from an old bookmark, asks for all."""
+    given = request.args
+    return Asked(
+        search=given.get("q", "").strip(),
+        status=_one(Status, given.get("status")),
+        reason=reason if (reason := _one(Reason, given.get("reason"))) in _REASONS else None,
+        business=given.get("business") or None,
+        kind=_one(Kind, given.get("kind")),
+        direction=_one(Direction, given.get("direction")),
+        first_day=_day(given.get("from")),
+        last_day=_day(given.get("to")),
+    )
+
+
+def _address(asked: Asked) -> dict[str, Any]:
+    """What leads to the same."""
+    named = {
+        "q": asked.search,
+        "status": asked.status,
+        "reason": asked.reason,
+        "business": asked.business,
+        "kind": asked.kind,
+        "direction": asked.direction,
+        "from": asked.first_day,
+        "to": asked.last_day,
+    }
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def _one(of: type[One], asked: str | None) -> One | None:
+    return of(asked) if asked in [one.value for one in of] else None
+
+
+def _day(asked: str | None) -> date | None:
+    try:
+        day = date.fromisoformat(asked or "")
+    except ValueError:
+        return None
+    return day if day.year in _YEARS else None
+
+
 def _before(asked: int | None) -> int | None:
     return None if asked is None else min(asked, _LARGEST_ID)
-
-
-def _status(asked: str) -> Status | None:
-    """What is none of the outcomes, as from an old bookmark, asks for all."""
-    return Status(asked) if asked in [status.value for status in Status] else None

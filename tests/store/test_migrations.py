@@ -1,5 +1,7 @@
 """Models and migrations agree, on both databases."""
 
+import re
+
 import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -29,19 +31,25 @@ def schema(connection: Connection) -> set[tuple[str, ...]]:
     if connection.dialect.name == "postgresql":
         return {tuple(row) for row in connection.execute(text(POSTGRESQL_SCHEMA))}
     rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    # The order of a table's constraints says nothing.
+    # The order of a table's columns and constraints says nothing, nor how the lines are broken.
     return {
-        (kind, name, *sorted(line.strip(" \t,)") for line in sql.splitlines()))
+        (kind, name, *sorted(filter(None, (part.strip(" \t()") for part in re.split("[,\n]", sql)))))
         for kind, name, sql in rows
         if name != "alembic_version"
     }
+
+
+def is_modelled(name: str | None, _kind: str, _parents: object) -> bool:
+    """The full-text indexes are each database's own; `schema` compares them."""
+    return "_words" not in (name or "")
 
 
 def test_migrations_make_exactly_what_the_models_say(app: Flask, settings: Settings) -> None:
     with db.engine.connect() as connection:
         migrated = schema(connection)
         differences = compare_metadata(
-            MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata
+            MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_modelled}),
+            db.metadata,
         )
     assert differences == []
     flask_migrate.downgrade(revision="base")

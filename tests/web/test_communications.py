@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from portal import store
-from portal.actions import browse_log
 from portal.actions.remind import run_pass
 from portal.actions.stop import withdraw
 from portal.config import CANNOT_SEND
@@ -37,12 +36,6 @@ def link(page: str, label: str) -> str:
 
 def ids(client: FlaskClient, path: str = "/communications") -> list[int]:
     return [int(found) for found in re.findall(r'class="who"><a href="/communications/(\d+)', client.get(path).text)]
-
-
-def test_the_home_page_leads_to_the_log(client: FlaskClient) -> None:
-    a_practice()
-    answer = client.get("/")
-    assert (answer.status_code, answer.location) == (303, "/communications")
 
 
 def test_the_log_shows_each_message_with_its_outcome_and_first_reason(client: FlaskClient) -> None:
@@ -124,21 +117,6 @@ def test_the_log_is_narrowed_to_an_outcome(client: FlaskClient) -> None:
     assert len(rows(client.get("/communications?status=nonsense").text)) == 2
 
 
-def test_a_search_stops_after_a_while_and_goes_on_from_there(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(browse_log, "_SEARCH_STEP", 2)
-    monkeypatch.setattr(browse_log, "SEARCH_REACH", 4)
-    clinic = Clinic()
-    clinic.book("a", patient={"first_name": "Ada"})
-    for number in range(5):
-        clinic.book(f"b{number}", patient={"first_name": "Bea"})
-    run_pass(clinic.id, PASS_AT, PASS_AT)
-    first = client.get("/communications?q=ada").text
-    assert rows(first) == []
-    assert rows(client.get(link(first, "Search older messages")).text) == ["Ada Nguyen"]
-
-
 def test_scripts_get_the_same_fragment_that_the_page_includes(client: FlaskClient) -> None:
     clinic = Clinic()
     clinic.book("a")
@@ -147,29 +125,6 @@ def test_scripts_get_the_same_fragment_that_the_page_includes(client: FlaskClien
     fragment = client.get("/communications?q=mia", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
     assert fragment.text.strip() in page
     assert fragment.text.lstrip().startswith('<section id="rows"')
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("path", ["/communications", "/communications?status=failed", "/communications?before=99999"])
-def test_the_log_page_reads_only_what_it_shows(client: FlaskClient, app: Flask, path: str) -> None:
-    clinic = Clinic()
-    clinic.book("a")
-    run_pass(clinic.id, PASS_AT, PASS_AT)
-    statements: list[tuple[str, object]] = []
-    listen = event.listens_for(db.engine, "before_cursor_execute")
-    listen(lambda _c, _cursor, statement, parameters, *_: statements.append((statement, parameters)))
-    client.get(path)
-    plans = []
-    with db.engine.connect() as connection:
-        for statement, parameters in list(statements):
-            if "FROM messages" in statement:
-                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
-                plans.append(" / ".join(row[3] for row in plan))
-    assert plans
-    for plan in plans:
-        assert "SEARCH messages USING INDEX ix_messages_" in plan
-        assert "SCAN" not in plan
-        assert "TEMP B-TREE" not in plan
 
 
 def test_a_message_tells_what_happened_why_and_what_holds_now(client: FlaskClient) -> None:

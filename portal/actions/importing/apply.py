@@ -29,6 +29,7 @@ from portal.store.imported import (
 from portal.store.patients import PhoneRow, parsed_columns
 from portal.store.practices import Practice
 
+NAMES = ("first_name", "last_name")  # by which a patient's messages are found
 WRITTEN = ("type", "number", "position", "e164", "region", "kind", "backwards", "from_export", "staff_changed")
 Exported = dict[str, dict[str, Any]]  # rows by the export's id
 
@@ -65,6 +66,7 @@ class Apply:
             added: list[dict[str, Any]] = []
             changed: list[dict[str, Any]] = []
             withdrawn: list[int] = []
+            renamed: list[int] = []
             for external_id, values in exported.items():
                 row = stored.get(external_id)
                 if row is None:
@@ -73,12 +75,15 @@ class Apply:
                 change = self._merge(table, row, values)
                 if change.columns:
                     changed.append({"id": row["id"]} | change.columns)
+                    if table is PATIENTS and any(change.columns[name] != row[name] for name in NAMES):
+                        renamed.append(row["id"])
                 if change.withdraws:
                     withdrawn.append(row["id"])
                 counts.changed += change.is_applied
                 self._note_conflicts(table, external_id, change.conflicts)
             record_rows(self._session, table.model, added)
             update_rows(self._session, table.model, self._practice.id, changed)
+            store.messages.index_messages_of(self._session, renamed)
             if withdrawn:
                 withdraw(self._session, self._practice.id, withdrawn, self._now)
             counts.added += len(added)
