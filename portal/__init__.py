@@ -1,5 +1,6 @@
 """The SMS reminder portal: every due appointment is accounted for."""
 
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -21,6 +22,7 @@ def _folder(name: str) -> str:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application: settings, database and pages. Raises ConfigError."""
+    from portal.embedded import counters_address
     from portal.store.database import db, make_owner_only
 
     settings = settings or config.load_settings()
@@ -36,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=1024 * 1024,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        RATELIMIT_STORAGE_URI=counters_address(settings),
     )
     app.extensions["portal.settings"] = settings
     if settings.is_sqlite:
@@ -44,7 +47,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     Migrate(app, db, directory=str(_HERE / "migrations"), render_as_batch=True, compare_type=True)
 
     import portal.store  # noqa: F401  every table is known to migrations
+    from portal import doctor, queue, rq_dashboard
     from portal.web import register
 
+    # What the host's pages need, and may not import.
+    app.extensions["portal.enqueue_sends"] = partial(queue.enqueue_now, settings)
+    app.extensions["portal.look_at_queue"] = queue.watcher(settings)
+    app.extensions["portal.judge"] = partial(doctor.judge, settings)
+    app.extensions["portal.examine"] = partial(doctor.examine_host, settings)
+    rq_dashboard.register(app, settings)
     register(app)
     return app

@@ -13,7 +13,8 @@ from portal import __version__
 from portal.actions.credits import CreditsRefused
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.import_practice import CannotImport
-from portal.commands import doctor, host, log, practice, together
+from portal.actions.staff import NoSuchColleague, StaffRefused
+from portal.commands import doctor, host, log, practice, together, user
 from portal.config import ConfigError
 from portal.embedded import RedisUnavailable
 from portal.enqueue import Refused
@@ -29,9 +30,11 @@ SAID_IN_WORDS = (
     ConfigError,
     CreditsRefused,
     NoSuchAppointment,
+    NoSuchColleague,
     NoSuchPractice,
     RedisUnavailable,
     Refused,
+    StaffRefused,
     SupervisorError,
 )
 
@@ -50,6 +53,7 @@ for command in (
     log.passes,
     practice.credits,
     practice.sending,
+    user.user,
     log.log,
     log.why,
     log.preview_,

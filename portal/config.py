@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from portal.mail import sender_of
 from portal.sms.loopback import is_loopback
 
 # RQ over a unix socket; the kernel's limit is 107 bytes on Linux, 103 on macOS.
@@ -32,6 +33,7 @@ class Settings:
     vonage_base_url: str | None
     send_rate: float  # provider requests a second, over all workers on all hosts
     public_url: str | None
+    smtp_url: str | None
     support_contact: str | None
     metrics_token: str | None
     test_clock: datetime | None
@@ -85,7 +87,8 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         vonage_signature_secrets=_secrets(text("VONAGE_SIGNATURE_SECRET")),
         vonage_base_url=base_url,
         send_rate=_send_rate(text("PORTAL_SEND_RATE")),
-        public_url=_url("PORTAL_PUBLIC_URL", text("PORTAL_PUBLIC_URL"), ("http", "https")),
+        public_url=_public_url(text("PORTAL_PUBLIC_URL")),
+        smtp_url=_smtp_url(text("PORTAL_SMTP_URL")),
         support_contact=text("PORTAL_SUPPORT_CONTACT"),
         metrics_token=text("PORTAL_METRICS_TOKEN"),
         test_clock=_test_clock(text("PORTAL_TEST_CLOCK")),
@@ -150,6 +153,25 @@ def _url(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
     except ValueError:
         raise ConfigError(f"{name}: its port is not a number from 0 to 65535.") from None
     return value
+
+
+def _public_url(value: str | None) -> str | None:
+    url = _url("PORTAL_PUBLIC_URL", value, ("http", "https"))
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ConfigError("PORTAL_PUBLIC_URL is a scheme and a host only, e.g. https://reminders.clinic.example.")
+    return url.rstrip("/")
+
+
+def _smtp_url(value: str | None) -> str | None:
+    url = _url("PORTAL_SMTP_URL", value, ("smtps", "smtp"))
+    if url is not None and sender_of(url) is None:
+        raise ConfigError(
+            "PORTAL_SMTP_URL does not say whom mail comes from: add ?from=reminders@clinic.example at its end."
+        )
+    return url
 
 
 def _database_url(value: str | None, data_dir: Path) -> str:

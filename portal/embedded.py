@@ -58,6 +58,12 @@ def redis_address(settings: Settings) -> str:
     return settings.redis_url or f"unix://{quote(str(settings.socket_path))}"
 
 
+def counters_address(settings: Settings) -> str:
+    """Where Flask-Limiter counts: the same Redis, which need not run yet."""
+    address = settings.redis_url or f"unix://{quote(str(settings.socket_path))}"
+    return address.replace("unix://", "redis+unix://", 1)
+
+
 def stop_redis(settings: Settings) -> bool:
     """End the embedded server; its data stays. Returns whether one was running."""
     if not settings.data_dir.is_dir():

@@ -53,7 +53,7 @@ def a_user(role: Role, practice_id: str | None, **values: Any) -> User:
     """Whom `sign_in` of the web tests signs in: one of each role in each practice."""
     name = f"{role}@{practice_id or 'host'}"
     defaults = {"email": f"{name}.example", "name": f"Dana {role.title()}", "fs_uniquifier": name}
-    return User(role=role, practice_id=practice_id, created_at=PASS_AT, **defaults | values)
+    return User(role=role, practice_id=practice_id, created_at=PASS_AT, **defaults | {"joined_at": PASS_AT} | values)
 
 
 def _add(session: Session, row: Any) -> Any:

@@ -14,6 +14,7 @@ import waitress
 from flask import Flask
 
 from portal import clock, create_app, pool, store
+from portal.actions import first_run
 from portal.commands.base import Failed, installation, json_option, print_json
 from portal.config import Settings, load_settings
 from portal.core.phrases import counted
@@ -22,12 +23,13 @@ from portal.enqueue import enqueue
 from portal.errors import describe
 from portal.processes import end_with_supervisor
 from portal.queue import Queue, connect
+from portal.set_up_code import end_set_up_code, set_up_code
 from portal.sms.simulator import Options, PlanError, Simulator
 
 CLOCK_SECONDS = 60.0
 WEB_PORT = 8080
 SIMULATOR_PORT = 8085
-HOST = "127.0.0.1"  # until there is sign-in, the pages are this machine's alone
+HOST = "127.0.0.1"  # for others a web server with https stands in front
 
 port_type = click.IntRange(1, 65535)
 
@@ -143,11 +145,34 @@ def web(port: int) -> None:
     end_with_supervisor()
     with installation(concerns_sending=True) as here:
         app = here.app
+        _say_the_set_up_code(here.settings, port)
     try:
-        server = waitress.create_server(app, host=HOST, port=port, threads=8, ident=None)
+        server = waitress.create_server(app, host=HOST, port=port, threads=8, ident=None, **_proxy(here.settings))
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None
     server.run()
+
+
+def _say_the_set_up_code(settings: Settings, port: int) -> None:
+    """While nobody can sign in; whoever reads the terminal makes the first account."""
+    if first_run.is_empty():
+        address = f"{settings.public_url or f'http://{HOST}:{port}'}/set-up"
+        click.echo(f"\n  Nobody can sign in yet. Open {address}\n  and type this code: {set_up_code(settings)}\n")
+    else:
+        end_set_up_code(settings)
+
+
+def _proxy(settings: Settings) -> dict[str, object]:
+    """With PORTAL_PUBLIC_URL a web server on this machine stands in front; it says whose the request is, so that
+    tries are counted by address."""
+    if settings.public_url is None:
+        return {}
+    return {
+        "trusted_proxy": HOST,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for"},
+        "clear_untrusted_proxy_headers": True,
+    }
 
 
 @click.command("clock", hidden=True)

@@ -63,16 +63,13 @@ def _prepare(settings: Settings) -> None:
         store.database.db.engine.dispose()
 
 
-def _announce(port: int) -> None:
+def _announce(port: int, accounts: str = "") -> None:
     """Say where the pages are once they are there: what the programs print would push it out of sight."""
 
     def wait() -> None:
         while _is_free(port):
             time.sleep(0.2)
-        click.echo(
-            f"\n  The pages are at http://{HOST}:{port}/\n"
-            "  They are served to this machine only, until sign-in comes. Ctrl-C ends everything.\n"
-        )
+        click.echo(f"\n  The pages are at http://{HOST}:{port}/\n{accounts}  Ctrl-C ends everything.\n")
 
     threading.Thread(target=wait, daemon=True, name="announce").start()
 
@@ -93,7 +90,7 @@ def demo_(port: int | None, fresh: bool) -> None:
         shutil.rmtree(settings.data_dir, ignore_errors=True)
     made = demo.prepare(settings, clock.now())
     click.echo(made)
-    _announce(port)
+    _announce(port, demo.accounts_in_words())
     plan = ["--plan", str(demo.plan_file(settings))]
     simulator = _child("simulator", "simulator", "--port", str(simulator_port), *plan)
     run(settings, [simulator, *_children(port, 2)])

@@ -24,6 +24,7 @@ from portal.core.reasons import Reason
 from portal.core.reminders import Sending
 from portal.core.states import Status
 from portal.core.timing import local, resolve
+from portal.demo.accounts import accounts_in_words, make_accounts
 from portal.demo.cities import City, late_morning
 from portal.demo.practice import LAST_WITH_CREDITS, NEVER_REACHED, NUMBERS, PRACTICE, write_export
 from portal.embedded import stop_redis
@@ -32,6 +33,8 @@ from portal.queue import connect
 from portal.sms.gateway import Account, Gateway
 from portal.sms.simulator import Simulator
 from portal.store.patients import OptOut, OptOutSource
+
+__all__ = ["accounts_in_words", "plan_file", "prepare"]
 
 _NOWHERE = "http://127.0.0.1:9"  # the port of a service that throws everything away, and that nobody runs
 
@@ -70,6 +73,7 @@ def _make(settings: Settings, city: City, now: datetime) -> None:
     with app.app_context():
         upgrade(directory=app.extensions["migrate"].directory)
         _Days(settings, city, now).play()
+        make_accounts(now)
         store.database.db.engine.dispose()
     numbers = NUMBERS[city.country]
 

@@ -192,6 +192,33 @@ def list_businesses(session: Session) -> Sequence[Business]:
     return session.scalars(select(Business).order_by(Business.id)).all()
 
 
+def get_with_businesses(session: Session, practice_id: str) -> tuple[Practice, list[Business]]:
+    """The practice and its businesses by id, in one query. Raises NoSuchPractice."""
+    rows = session.execute(
+        select(Practice, Business)
+        .join(Business, Business.practice_id == Practice.id, isouter=True)
+        .where(Practice.id == practice_id)
+        .order_by(Business.id)
+    ).all()
+    if not rows:
+        raise NoSuchPractice(practice_id)
+    return rows[0][0], [business for _, business in rows if business]
+
+
+def list_practitioners(session: Session) -> Sequence[Practitioner]:
+    return session.scalars(
+        select(Practitioner).order_by(Practitioner.last_name, Practitioner.first_name, Practitioner.id)
+    ).all()
+
+
+def list_types(session: Session) -> Sequence[AppointmentType]:
+    return session.scalars(select(AppointmentType).order_by(AppointmentType.name, AppointmentType.id)).all()
+
+
+def list_templates(session: Session) -> Sequence[SmsTemplate]:
+    return session.scalars(select(SmsTemplate).order_by(SmsTemplate.name, SmsTemplate.id)).all()
+
+
 def list_clocks(session: Session) -> Sequence[tuple[str, int, int, str]]:
     """(practice, window start, business, time zone) of every business of the host."""
     return session.execute(

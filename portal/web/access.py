@@ -2,30 +2,40 @@
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user, logout_user
+from flask_security.utils import check_and_update_authn_fresh
 
 from portal import clock, store
 from portal.actions.who import Who
 from portal.core.roles import Permission
+from portal.web.inside import inside, wanted_page
+from portal.web.sign_in import LONGEST_SESSION
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 ANYONE = "anyone"
 SIGNED_IN = "signed-in"
 IDLE_SECONDS = 15 * 60  # of a desk that others pass by
+_CLOCKS_APART = 60  # seconds, of two hosts that answer the same browser
 
-_ACCESS = "portal_access"
+# A page that asks for news by itself sends this header: nobody need be there.
+UNATTENDED = "X-Unattended"
+
+_ACCESS, _FRESH = "portal_access", "portal_fresh"
 
 
-def allow(access: Permission | str) -> Callable[[View], View]:
-    """`@allow(Permission.READ)`, `@allow(SIGNED_IN)`, `@allow(ANYONE)`: nearest to the function."""
+def allow(access: Permission | str, *, fresh: bool = False) -> Callable[[View], View]:
+    """`@allow(Permission.READ)`, `@allow(SIGNED_IN)`, `@allow(ANYONE)`: nearest to the function.
+
+    `fresh`: who typed their password long ago types it once more.
+    """
 
     def mark(view: View) -> View:
         setattr(view, _ACCESS, access)
+        setattr(view, _FRESH, fresh)
         return view
 
     return mark
@@ -49,38 +59,60 @@ def register(app: Flask) -> None:
 
 
 def _lock_an_idle_desk() -> ResponseReturnValue | None:
-    if request.endpoint == "static" or not current_user.is_authenticated:
+    if _is_open() or not current_user.is_authenticated:
         return None
     now = clock.now().timestamp()
-    if now - session.get("seen_at", now) > IDLE_SECONDS:
+    seen_at, began_at = session.get("seen_at", now), session.get("began_at", now)
+    # A time that is yet to come is of another clock: nothing can be said of how long the desk was idle.
+    is_idle = not -_CLOCKS_APART <= now - seen_at <= IDLE_SECONDS
+    if is_idle or now - began_at > LONGEST_SESSION.total_seconds():
+        where = wanted_page()
         logout_user()
         session.clear()
-        return _to_sign_in()
-    session["seen_at"] = now
+        return None if request.endpoint == "security.login" else to_sign_in(where)
+    if not request.headers.get(UNATTENDED):
+        session["seen_at"] = now
     return None
 
 
 def _check() -> ResponseReturnValue | None:
-    if request.endpoint is None:  # no such page, or not by this method: whoever asks learns no more
+    if request.endpoint is None or _is_open():
         return None
     access = access_of(current_app, request.endpoint)
+    if current_user.is_authenticated and current_user.practice_id is not None:
+        with store.reading(current_user.practice_id) as reading:
+            g.practice = store.practices.get_practice(reading, current_user.practice_id)
     if access == ANYONE:
         return None
     if not current_user.is_authenticated:
-        return _to_sign_in()
-    if current_user.practice_id is not None:
-        with store.reading(current_user.practice_id) as reading:
-            g.practice = store.practices.get_practice(reading, current_user.practice_id)
-    if access == SIGNED_IN:
-        return None
-    if not isinstance(access, Permission) or not current_user.may(access):
+        return to_sign_in(wanted_page())
+    if access != SIGNED_IN and (not isinstance(access, Permission) or not current_user.may(access)):
         abort(403)
+    if getattr(current_app.view_functions[request.endpoint], _FRESH, False) and not _is_fresh():
+        return _go(url_for("security.verify", next=inside(wanted_page(), "/")))
     return None
 
 
-def _to_sign_in() -> ResponseReturnValue:
-    wanted = urlsplit(request.full_path.rstrip("?"))
-    where = url_for("security.login", next=wanted.geturl() if request.method == "GET" else None)
+def _is_open() -> bool:
+    """Pages for which it does not matter who asks; and no such page, or not by this method: whoever asks learns
+    no more."""
+    endpoint = request.endpoint
+    return endpoint is None or (access_of(current_app, endpoint) == ANYONE and not endpoint.startswith("security."))
+
+
+def _is_fresh() -> bool:
+    config = current_app.config
+    return check_and_update_authn_fresh(
+        config["SECURITY_FRESHNESS"], config["SECURITY_FRESHNESS_GRACE_PERIOD"], "session"
+    )
+
+
+def to_sign_in(page: str | None) -> ResponseReturnValue:
+    return _go(url_for("security.login", next=inside(page, "") or None), 401)
+
+
+def _go(where: str, status_of_a_fragment: int = 200) -> ResponseReturnValue:
+    """A fragment cannot hold another page: the browser goes there itself."""
     if request.headers.get("HX-Request"):
-        return "", 401, {"HX-Redirect": where}
+        return "", status_of_a_fragment, {"HX-Redirect": where}
     return redirect(where, 303)

@@ -1,7 +1,9 @@
 """The pages, by a client in the process and by a real browser."""
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,11 +12,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from werkzeug.serving import make_server
 
-from portal import clock
+from portal import clock, store
 from portal.core.roles import Role
 from tests.builders import PASS_AT
 from tests.played_demo import PlayedDemo, played_demo
@@ -44,11 +47,38 @@ def visitor(app: Flask) -> FlaskClient:
 def sign_in(client: FlaskClient, role: Role = Role.OWNER, practice_id: str | None = "riverside") -> FlaskClient:
     """As the builders' user of that role, who may come into being later."""
     with client.session_transaction() as session:
-        session["_user_id"] = f"{role}@{practice_id or 'host'}"
-        session["_fresh"] = True
-        session["fs_cc"] = "set"
-        session["fs_paa"] = clock.now().timestamp()
+        session.update(_signed_in(f"{role}@{practice_id or 'host'}"))
     return client
+
+
+def _signed_in(uniquifier: str) -> dict[str, Any]:
+    """What the session of somebody holds who has just typed their password."""
+    return {"_user_id": uniquifier, "_fresh": True, "fs_cc": "set", "fs_paa": time.time()}
+
+
+def sign_in_browser(context: BrowserContext, app: Flask, url: str, email: str) -> None:
+    """As whoever has that address, without the sign-in page: by a cookie of the app's own making."""
+    with app.app_context(), store.everything() as session:
+        user = store.staff.find_by(session, "email", email)
+    assert user, email
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer
+    cookie = serializer.dumps(_signed_in(user.fs_uniquifier))
+    context.add_cookies([{"name": app.config["SESSION_COOKIE_NAME"], "value": cookie, "url": url, "httpOnly": True}])
+
+
+def form_token(page: str) -> str:
+    """The token that the page's forms hold."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def submit(client: FlaskClient, path: str, at: str | None = None, **fields: str) -> Any:
+    """Open the page `at` and send its form to `path`, as a browser does."""
+    page = client.get(at or path)
+    assert page.status_code == 200, (page.status_code, page.location)
+    return client.post(path, data={"csrf_token": form_token(page.text), **fields})
 
 
 @pytest.fixture
