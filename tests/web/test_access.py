@@ -13,7 +13,10 @@ from tests.builders import PASS_AT, Clinic, a_user
 from .conftest import sign_in, visitor
 
 # `readyz` tells everyone no more than codes, and `metrics` nothing, without the token (test_host.py).
-OPEN_TO_ANYONE = {"healthz", "static", "host.readyz", "host.metrics"}
+OPEN_TO_ANYONE = {
+    *("healthz", "static", "host.readyz", "host.metrics"),
+    *("join.show", "join.join", "first_run.show", "first_run.set_up"),
+}
 
 
 def may_be_away(endpoint: str) -> bool:
@@ -34,6 +37,7 @@ def pages(app: Flask) -> list[tuple[str, str, str, bool]]:
             names_a_row = bool(rule.arguments) and not rule.endpoint.startswith("rq_dashboard.")  # that names jobs
             found.append((rule.endpoint, method, built[1], names_a_row))
     assert len(found) >= 4
+    found.sort(key=lambda page: page[0] == "account.sign_out_everywhere")  # after which nothing is allowed
     return found
 
 
