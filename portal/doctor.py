@@ -159,7 +159,8 @@ def _practices(health: Health) -> Iterator[Finding]:
     if not health.practices:
         yield _mend("practices", "there is none", "portal import DIR")
         return
-    yield _ok("practices", f"{counted(len(health.practices), 'practice')}, {health.businesses} businesses")
+    businesses = f"{health.businesses} business{'' if health.businesses == 1 else 'es'}"
+    yield _ok("practices", f"{counted(len(health.practices), 'practice')}, {businesses}")
     for practice in health.practices:
         if not practice.sender:
             yield _mend("practices", f"{practice.id} has no sender", "set it in practice.json and import that")
