@@ -52,11 +52,13 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`businesses`: (id, name) of all. `today`: where the first of those shown is."""
+    """`businesses`: (id, name) of all. `today`: where the first of those shown is. `has_several_zones`: those shown
+    do not all have the same clocks."""
 
     day: date
     today: date
     businesses: tuple[tuple[int, str], ...]
+    has_several_zones: bool
     lines: tuple[Line, ...]
     after: Cursor | None
 
@@ -84,7 +86,9 @@ def list_day(
     left = after.credits if after else practice.credits
     lines, left = _decide(practice, page[:most], shown, due, left)
     cursor = Cursor(page[most - 1].starts_at, page[most - 1].appointment_id, left) if len(page) > most else None
-    return Day(day, today, tuple((one.id, one.name) for one in businesses), lines, cursor)
+    names = tuple((one.id, one.name) for one in businesses)
+    has_several_zones = len({one.timezone for one in shown.values()}) > 1
+    return Day(day, today, names, has_several_zones, lines, cursor)
 
 
 def _decide(

@@ -23,7 +23,8 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`who_may`: for what the reader's role may not do, who of the practice can. `choices`: where a form wants them."""
+    """`who_may`: for what the reader's role may not do, who of the practice can. `changes`: the last by people, of
+    what each check asks about. `choices`: where a form wants them."""
 
     diagnosis: Diagnosis
     found: Found

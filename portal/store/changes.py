@@ -66,6 +66,8 @@ Key = tuple[Subject, int | None, str]  # subject, its id, field
 
 def list_last(session: Session, keys: Collection[Key]) -> dict[Key, Change]:
     """The newest change of each that was ever changed; in one query."""
+    if not keys:
+        return {}
     newest = [
         select(func.max(Change.id))
         .where(Change.subject == subject, Change.subject_id == subject_id, Change.field == field)

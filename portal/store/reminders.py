@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.states import RETRIED_BY_PASS
@@ -51,7 +51,7 @@ def _of_days(business_id: int, days: Days) -> ColumnElement[bool]:
     return and_(Appointment.business_id == business_id, Appointment.starts_on.between(*days))
 
 
-def _to_come(counted: Select[Any]) -> Select[Any]:
+def _to_come(counted: Any) -> Any:
     return (
         counted.select_from(Appointment)
         .join(

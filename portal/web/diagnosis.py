@@ -20,7 +20,12 @@ LARGEST_ID = 2**63 - 1  # that a database takes
 
 def register(app: Flask) -> None:
     app.jinja_env.globals.update(render_diagnosis=render_diagnosis)
-    app.jinja_env.filters.update(clock_time=clock_time, goes=_goes)
+    app.jinja_env.filters.update(city=_city, clock_time=clock_time, goes=_goes)
+
+
+def _city(zone: str) -> str:
+    """`New York`: how people name a time zone."""
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def _goes(wall: datetime) -> str:

@@ -120,17 +120,17 @@ PAGES = {
 def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: Literal["light", "dark"]) -> None:
     for name, path in PAGES.items():
         page = open_page(path, WIDTHS[width], scheme)
+        if scheme == "light":
+            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
         for details in page.locator("details").all():
             details.locator("summary").click()
-        found = Axe().run(page, context='main')
+        found = Axe().run(page, context="main")
         assert found.violations_count == 0, (name, found.generate_report())
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
-        for control in page.locator("form button:visible, .mend input:visible, summary:visible").all():
+        for control in page.locator("main button:visible, .mend input:visible, summary:visible").all():
             box = control.bounding_box()
             is_choice = control.get_attribute("type") in ("checkbox", "radio")  # its label is what is touched
             assert box and (is_choice or box["height"] >= 43.9), (name, control.inner_html(), box)
-        if scheme == "light":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
