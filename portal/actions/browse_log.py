@@ -23,8 +23,8 @@ _STEP = 500  # rows read at once
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for. `search`: as typed. `business` and `appointment`: the export's ids. `first_day` and
-    `last_day`: by the clocks of that business, or else of the practice's first."""
+    """What is looked for. `search`: as typed. `business` and `appointment`: the export's ids; `patient_id`: the
+    row's. `first_day` and `last_day`: by the clocks of that business, or else of the practice's first."""
 
     search: str = ""
     status: Status | None = None
@@ -35,6 +35,7 @@ class Asked:
     first_day: date | None = None
     last_day: date | None = None
     appointment: str | None = None
+    patient_id: int | None = None
 
 
 EVERYTHING = Asked()
@@ -137,6 +138,7 @@ def _filter(session: Session, businesses: Sequence[Business], asked: Asked) -> F
         since=_begins(asked.first_day, zone_name) if asked.first_day else None,
         until=_begins(asked.last_day + timedelta(days=1), zone_name) if asked.last_day else None,
         appointment_id=appointment_id,
+        patient_id=asked.patient_id,
     )
 
 

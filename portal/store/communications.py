@@ -70,6 +70,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     appointment_id: int | None = None
+    patient_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def _conditions(wanted: Filter) -> tuple[list[_Condition], list[_Condition]]:
     each: list[list[_Condition]] = []
     if wanted.appointment_id is not None:
         each.append([Message.appointment_id == wanted.appointment_id])
+    if wanted.patient_id is not None:
+        each.append([Message.patient_id == wanted.patient_id])
     if wanted.reason is not None:
         each.append([text(f"messages.{has_reason(wanted.reason)}")])  # type: ignore[list-item]
     if wanted.kind is not None and wanted.kind is not Kind.REMINDER:

@@ -32,7 +32,7 @@ pages = Blueprint("communications", __name__, url_prefix="/communications")
 @pages.get("")
 @allow(Permission.READ)
 def index() -> Response:
-    asked, before = _asked(), _before(request.args.get("before", type=int))
+    asked, before = _asked(), _row_id(request.args.get("before", type=int))
     page = browse(g.practice.id, PAGE, asked, before)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     address = _address(asked)
@@ -81,6 +81,7 @@ def _asked() -> Asked:
         direction=_one(Direction, given.get("direction")),
         first_day=_day(given.get("from")),
         last_day=_day(given.get("to")),
+        patient_id=_row_id(given.get("patient", type=int)),
     )
 
 
@@ -95,6 +96,7 @@ def _address(asked: Asked) -> dict[str, Any]:
         "direction": asked.direction,
         "from": asked.first_day,
         "to": asked.last_day,
+        "patient": asked.patient_id,
     }
     return {name: str(value) for name, value in named.items() if value}
 
@@ -111,5 +113,5 @@ def _day(asked: str | None) -> date | None:
     return day if day.year in _YEARS else None
 
 
-def _before(asked: int | None) -> int | None:
+def _row_id(asked: int | None) -> int | None:
     return None if asked is None else min(asked, _LARGEST_ID)

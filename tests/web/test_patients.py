@@ -720,3 +720,17 @@ def test_the_age_of_a_change_is_told_by_the_clinics_clock(client: FlaskClient, f
         (change,) = list_changes(session, Subject.PATIENT, case.id)
     assert change.at == datetime(2031, 5, 7, 0, 5, change.at.second, change.at.microsecond, tzinfo=UTC)
     assert "today at 10:05am" in case.page()
+
+
+def test_the_log_shows_the_messages_with_one_patient_only(client: FlaskClient) -> None:
+    clinic = Clinic()
+    mia = clinic.book("a")
+    clinic.book("b", patient={"first_name": "Noah"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    page = client.get("/communications", query_string={"patient": mia.patient_id}).text
+    assert names(page) == ["Mia Nguyen"]
+    assert "Only messages with Mia Nguyen . Show all messages" in in_one_line(page)
+    assert f'<input type="hidden" name="patient" value="{mia.patient_id}">' in page
+    assert names(client.get("/communications?patient=9").text) == []
+    for patient in ("nix", str(2**70)):
+        assert client.get("/communications", query_string={"patient": patient}).status_code == 200
