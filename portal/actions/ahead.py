@@ -104,16 +104,22 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the reminders of the days to come take, from the balance as it is now. `today`: by `zone`."""
+    """What the reminders of the days to come take, from the balance as it is now. `today`: by the first business."""
 
     credits: int
     today: date
-    zone: str
+    has_zones: bool
     days: Sequence[Need]
 
     @property
     def runs_out(self) -> Need | None:
         return next((need for need in self.days if need.runs_out_at), None)
+
+    @property
+    def needed_until(self) -> int:
+        """With the day on which they run out."""
+        out = self.runs_out
+        return sum(need.credits for need in self.days if out and need.day <= out.day)
 
     @property
     def total(self) -> int:
@@ -147,4 +153,5 @@ def forecast(practice: Practice, now: datetime) -> Forecast | None:
         and one.outcome.decision.parts
         and one.outcome.reasons in ((), (Reason.NO_CREDITS,))
     ]
-    return Forecast(practice.credits, todays[0], clocks[0].timezone, needs(sends, cut_from))
+    has_zones = len({clock.timezone for clock in clocks}) > 1
+    return Forecast(practice.credits, todays[0], has_zones, needs(sends, cut_from))

@@ -108,9 +108,10 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """`zone`: the first business's; `has_zones`: there are several. `is_part`: there are more appointments than were
-    looked at. `is_old`: appointments were last updated long ago, or never."""
+    """`date`: by `zone`, the first business's; `has_zones`: there are several. `is_part`: there are more appointments
+    than were looked at. `is_old`: appointments were last updated long ago, or never."""
 
+    date: date
     days: tuple[Day, ...]
     businesses: int
     zone: str | None
@@ -144,13 +145,15 @@ def look_ahead(practice: Practice, now: datetime) -> Today:
         reminders = store.facts.list_ahead(session, practice, wanted, now, MOST + 1) if wanted else []
     placed = place(practice, times.clocks, reminders[:MOST], now)
     zones = {clock.timezone for clock in times.clocks}
+    zone = times.clocks[0].timezone if times.clocks else None
     return Today(
+        date=(local(now, zone) if zone else now).date(),
         days=tuple(
             _day(day, of_day, [one for one in placed if _is_of(one, day, wanted[day])], now)
             for day, of_day in days.items()
         ),
         businesses=len(times.clocks),
-        zone=times.clocks[0].timezone if times.clocks else None,
+        zone=zone,
         has_zones=len(zones) > 1,
         last_pass=times.last_pass,
         missed=find_missed(times.clocks, practice, now),
@@ -246,3 +249,24 @@ def _too_late(placed: Iterable[Placed], now: datetime) -> tuple[Line, ...]:
         if one.unmet in (Reason.BOOKED_TOO_LATE, Reason.NO_PASS_RAN) and one.reminder.starts_at > now
     ]
     return tuple(sorted(lines, key=lambda line: (line.starts_local, line.appointment_id))[:_MOST_TOO_LATE])
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateChoice:
+    """`templates`: (row, name) of those that can be used."""
+
+    appointment_id: int
+    type_id: int
+    type: str
+    templates: tuple[tuple[int, str], ...]
+
+
+def find_choice(practice_id: str, appointment_id: int) -> TemplateChoice | None:
+    """Of the appointment's type. None: there is no such appointment."""
+    with store.reading(practice_id) as session:
+        found = store.today.find_type(session, appointment_id)
+        templates = store.practices.list_templates(session)
+    if found is None:
+        return None
+    usable = tuple((one.id, one.name) for one in templates if one.problem is None)
+    return TemplateChoice(appointment_id, found.id, found.name, usable)

@@ -159,8 +159,8 @@ def number_to_file(numbers: Iterable[PhoneNumber], countries: Collection[str]) -
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a day's reminders take. `runs_out_at`: the pass in which the first finds no credits left. `is_part`: there
-    are more appointments than were counted."""
+    """What a day's reminders take. `runs_out_at`: the pass in which the first finds no credits left, at `timezone`.
+    `is_part`: there are more appointments than were counted."""
 
     day: date  # on which the reminders go
     timezone: str
@@ -176,14 +176,17 @@ def needs(sends: Iterable[tuple[datetime, str, int, bool]], cut_from: date | Non
     days: dict[date, list[tuple[datetime, str, int, bool]]] = {}
     for send in sends:
         days.setdefault(local(send[0], send[1]).date(), []).append(send)
-    return [
-        Need(
-            on,
-            of_day[0][1],
-            sum(parts for _, _, parts, _ in of_day),
-            len(of_day),
-            min((at for at, _, _, fits in of_day if not fits), default=None),
-            cut_from is not None and on >= cut_from,
+    found = []
+    for on, of_day in sorted(days.items()):
+        first = min(of_day, key=lambda send: (send[3], send[0]))  # without credits, if any is
+        found.append(
+            Need(
+                on,
+                first[1],
+                sum(parts for _, _, parts, _ in of_day),
+                len(of_day),
+                None if first[3] else first[0],
+                cut_from is not None and on >= cut_from,
+            )
         )
-        for on, of_day in sorted(days.items())
-    ]
+    return found

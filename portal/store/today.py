@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from portal.core.states import Status
 from portal.core.timing import PassHour
+from portal.store.appointments import Appointment
 from portal.store.imports import ImportRun
 from portal.store.messages import Message
 from portal.store.passes import HandledHour, Pass
 from portal.store.patients import PhoneRow
-from portal.store.practices import Business
+from portal.store.practices import AppointmentType, Business
 
 
 def list_businesses(session: Session) -> tuple[Sequence[Business], datetime | None]:
@@ -94,3 +95,12 @@ def list_number_rows(session: Session, patient_ids: Collection[int]) -> dict[int
     ):
         numbers.setdefault(row.patient_id, []).append(row)
     return numbers
+
+
+def find_type(session: Session, appointment_id: int) -> AppointmentType | None:
+    """The type of the appointment with that row's id."""
+    return session.scalar(
+        select(AppointmentType)
+        .join(Appointment, Appointment.appointment_type_id == AppointmentType.id)
+        .where(Appointment.id == appointment_id)
+    )

@@ -8,11 +8,13 @@ from werkzeug.wrappers import Response
 
 from portal import clock
 from portal.actions.ahead import forecast
+from portal.actions.appointment_types import NoSuchTemplate, choose_template
+from portal.actions.businesses import NoSuchBusiness, switch_business
 from portal.actions.file_mobiles import file_mobiles
 from portal.actions.make_up import make_up
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.tally import tally
-from portal.actions.today import look_ahead
+from portal.actions.today import find_choice, look_ahead
 from portal.actions.worklist import look_at_worklist, mark_dealt_with, take_up_again
 from portal.core.chart import SERIES
 from portal.core.phrases import counted
@@ -21,6 +23,7 @@ from portal.web.access import SIGNED_IN, allow, who
 from portal.web.inside import inside
 
 _LARGEST_ID = 2**63 - 1  # that a database takes
+_TEMPLATE = f"/template-of/<int(max={_LARGEST_ID}):appointment_id>"
 _MESSAGE = f"/worklist/<int(max={_LARGEST_ID}):message_id>"
 
 pages = Blueprint("today", __name__, url_prefix="/today")
@@ -31,8 +34,7 @@ def home() -> ResponseReturnValue:
     """Whoever has no practice looks after the host."""
     if not current_user.may(Permission.READ):
         return redirect("/host", 303)
-    now = clock.now()
-    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), now=now)
+    return _part("plan", "today/index.html", plan=look_ahead(g.practice, clock.now()))
 
 
 @pages.get("/worklist")
@@ -72,6 +74,42 @@ def file_as_mobile() -> Response:
     """For the patients whom the person saw listed."""
     filed = file_mobiles(g.practice.id, request.form.getlist("patient", int), who(), clock.now())
     flash(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.", "plan")
+    return redirect(url_for("home"), 303)
+
+
+@pages.post(f"/businesses/<int(max={_LARGEST_ID}):business_id>/switch-on")
+@allow(Permission.SETTINGS)
+def switch_on(business_id: int) -> Response:
+    try:
+        switch_business(g.practice.id, business_id, True, confirmed=False, who=who(), now=clock.now())
+    except NoSuchBusiness:
+        abort(404)
+    flash("Done. It sends reminders from the next ones on.", "plan")
+    return redirect(url_for("home"), 303)
+
+
+@pages.get(_TEMPLATE)
+@allow(Permission.SETTINGS)
+def template(appointment_id: int, problem: str = "") -> str:
+    """The choice of a template for the appointment's type."""
+    choice = find_choice(g.practice.id, appointment_id)
+    if choice is None:
+        abort(404)
+    return _part("template", choice=choice, problem=problem)
+
+
+@pages.post(_TEMPLATE)
+@allow(Permission.SETTINGS)
+def use_template(appointment_id: int) -> ResponseReturnValue:
+    choice = find_choice(g.practice.id, appointment_id)
+    if choice is None:
+        abort(404)
+    try:
+        template_id = min(request.form.get("template", 0, int), _LARGEST_ID) or None
+        choose_template(g.practice.id, choice.type_id, template_id, confirmed=False, who=who(), now=clock.now())
+    except NoSuchTemplate as refused:
+        return template(appointment_id, str(refused)), 422
+    flash("Done. Its reminders use that template from the next ones on.", "plan")
     return redirect(url_for("home"), 303)
 
 

@@ -30,6 +30,7 @@ from tests.builders import (
     a_number,
     a_patient,
     a_practice,
+    a_template,
     a_type,
     a_user,
     an_appointment,
@@ -213,6 +214,43 @@ def test_filing_as_mobile_touches_no_landline_and_no_other_practice(client: Flas
     assert changed == {(PhoneType.MOBILE, MOBILES[1])}
 
 
+def test_a_business_is_switched_on_in_place(app: Flask, client: FlaskClient) -> None:
+    clinic = a_clinic_with_every_cause()
+    page = client.get("/").get_data(as_text=True)
+    path = re.findall(r'action="(/today/businesses/\d+/switch-on)"', page)[0]
+    reception = sign_in(visitor(app), Role.RECEPTION)
+    assert "Switch on for" not in read(reception)
+    assert "The practice's owner can switch them on." in read(reception)
+    assert reception.post(path).status_code == 403
+    assert client.post(path).location == "/"
+    page = read(client)
+    assert "Done. It sends reminders from the next ones on." in page
+    assert "South Clinic, which" not in page
+    with store.reading(clinic.id) as session:
+        changes = store.changes.list_changes(session, store.changes.Subject.BUSINESS, int(path.split("/")[3]))
+    assert [(change.by, change.before, change.after) for change in changes] == [("Dana Owner", "Off", "On")]
+
+
+def test_a_template_is_chosen_in_place(client: FlaskClient) -> None:
+    clinic = a_clinic_with_every_cause()
+    with store.transaction(clinic.id) as session:
+        draft = a_template(session, external_id="d", name="Draft", problem="unknown placeholder")
+    page = client.get("/").get_data(as_text=True)
+    path = re.findall(r'href="(/today/template-of/\d+)"', page)[0]
+    choice = client.get(path, headers=FRAGMENT).get_data(as_text=True)
+    assert "Short" in choice
+    assert "Draft" not in choice
+    assert "Appointment reminder SMS for Dry needling" in read(client, path)
+    for wrong in ("", "x", str(draft.id), str(10**30), "-1"):
+        answer = client.post(path, data={"template": wrong})
+        assert answer.status_code == 422
+        assert 'role="alert">' in answer.get_data(as_text=True)
+    assert client.post(path, data={"template": clinic.template.id}).location == "/"
+    page = read(client)
+    assert "Done. Its reminders use that template from the next ones on." in page
+    assert "which has no SMS template" not in page
+
+
 def number_types(practice_id: str) -> list[tuple[PhoneType, str]]:
     with store.reading(practice_id) as session:
         return [(row.type, row.number) for row in session.query(PhoneRow).order_by(PhoneRow.id)]
@@ -277,11 +315,11 @@ def watched_clinic() -> Clinic:
 
 
 def test_an_hour_that_still_runs_is_waited_for(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched_clinic().book("1")
+    clinic = Clinic()
+    clinic.change(clinic.business, watched_since=PASS_AT - HOUR)
+    clinic.book("1")
     set_clock(monkeypatch, PASS_AT + timedelta(minutes=59))
-    page = client.get("/").get_data(as_text=True)
-    assert "of the day before" not in page
-    assert "due today at 10am" not in page
+    assert "did not run" not in read(client)
 
 
 def test_no_pass_is_an_alarm_and_one_act_sends_what_it_missed(

@@ -1,0 +1,274 @@
+"""Today in a real browser: it fits and is accessible, its parts come by themselves, and acts keep the place."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import make_server
+
+from portal import clock, store
+from portal.actions.remind import run_pass
+from portal.core.numbers import PhoneType
+from portal.core.reasons import Reason
+from portal.core.reminders import Preference
+from portal.core.roles import Role
+from portal.core.states import Direction, Kind, Status
+from portal.store.imports import ImportRun
+from portal.store.messages import Message
+from portal.store.patients import Patient
+from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_type, an_appointment
+
+from .conftest import sign_in_browser
+from .test_today import DAY, HOUR
+from .test_worklist import message_of
+
+pytestmark = pytest.mark.browser
+
+SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
+WIDTHS = {"390": 390, "1280": 1280}
+
+Open = Callable[..., Page]
+
+
+NAMES = (
+    "Ada Silva",
+    "Noah Okafor",
+    "Mia Nguyen",
+    "Ken Tanaka",
+    "Zoë Müller",
+    "Aroha Ngata",
+    "Leila Haddad",
+    "Tom Field",
+)
+
+
+@pytest.fixture
+def database() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def clinic(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Clinic:
+    """On Wednesday at 8:48am, before the day's first pass: a full Thursday, yesterday's mishaps, weeks behind."""
+    monkeypatch.setattr(clock, "_offset", timedelta())
+    clinic = Clinic(credits=140, name="Riverside Physiotherapy")
+    with store.transaction(clinic.id) as session:
+        off = a_business(session, external_id="2", name="South Clinic", sms_reminders=False)
+        untold = a_type(session, None, external_id="2", name="Dry needling")
+        session.add(ImportRun(at=PASS_AT - 3 * HOUR, counts={}, conflicts=[], seconds=2.0))
+    for i in range(47):
+        first, last = NAMES[i % 8].split()
+        who: dict[str, Any] = {
+            "first_name": first,
+            "last_name": f"{last}{'' if i < 8 else f'-{NAMES[i // 8].split()[1]}'}",
+        }
+        how: dict[str, Any] = {}
+        if i in (5, 9, 21):
+            who["mobile"] = None
+        elif i in (12, 30):
+            how["type"] = untold
+        elif i == 17:
+            who["preference"] = Preference.EMAIL
+        elif i == 33:
+            how["business"] = off
+        booked = clinic.book(str(i), starts=f"2031-05-08 {8 + i // 5:02}:{i % 5 * 10:02}", patient=who, **how)
+        if i in (5, 9):
+            with store.transaction(clinic.id) as session:
+                a_number(session, session.get_one(Patient, booked.patient_id), MOBILES[2], PhoneType.HOME)
+    yesterday = [clinic.book(f"y{i}", starts=f"2031-05-07 {13 + i}:30", patient=name(i)) for i in range(4)]
+    for hour in range(6):
+        run_pass(clinic.id, PASS_AT - DAY + hour * HOUR, PASS_AT - DAY + hour * HOUR)
+    fates = [(Status.UNDELIVERED, ()), (Status.UNKNOWN, ()), (Status.FAILED, (Reason.PROVIDER_REFUSED,))]
+    for appointment, (status, reasons) in zip(yesterday, [*fates, (Status.DELIVERED, ())], strict=True):
+        message = message_of(clinic, appointment)
+        clinic.change(message, status=status, reasons=reasons, charged=0 if reasons else 1)
+    for week in range(5):
+        with store.transaction(clinic.id) as session:
+            for i in range(60):
+                person = session.get_one(Patient, yesterday[0].patient_id)
+                appointment = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
+                an_appointment(
+                    session,
+                    f"w{week}.{i}",
+                    **appointment,
+                    patient=person,
+                    starts=f"2031-05-{9 + week:02} {8 + i % 10:02}:15",
+                )
+    history(clinic)
+    clock.start_at(PASS_AT - timedelta(minutes=72, seconds=-1))
+    return clinic
+
+
+def name(i: int) -> dict[str, Any]:
+    return dict(zip(("first_name", "last_name"), NAMES[i].split(), strict=True))
+
+
+def history(clinic: Clinic) -> None:
+    with store.transaction(clinic.id) as session:
+        for ago in range(2, 30):
+            at = PASS_AT - ago * DAY
+            if at.weekday() > 4:
+                continue
+            for i in range(34 + ago * 7 % 13):
+                status = (
+                    Status.UNDELIVERED
+                    if (i + ago) % 19 == 0
+                    else Status.SENT
+                    if ago < 4 and i % 3
+                    else Status.DELIVERED
+                )
+                if i % 11 == 0:
+                    status = Status.NOT_SENT
+                is_text = status is not Status.NOT_SENT
+                session.add(
+                    Message(
+                        direction=Direction.OUTBOUND,
+                        kind=Kind.MANUAL,
+                        status=status,
+                        reasons=() if is_text else (Reason.OPTED_OUT,),
+                        to=MOBILES[0] if is_text else None,
+                        body="Hello" if is_text else None,
+                        segments=1 if is_text else None,
+                        created_at=at if ago > 4 else at - 4 * DAY,
+                    )
+                )
+
+
+@pytest.fixture
+def open_page(browser: Browser, app: Flask, clinic: Clinic) -> Iterator[Open]:
+    """Opens a path as the owner; what the page prints to its console, or fails to load, fails the test."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    contexts = []
+    complaints: list[str] = []
+
+    def open_(
+        path: str, width: int = 1280, scheme: Literal["light", "dark"] = "light", *, scripts: bool = True
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=scripts,
+            base_url=url,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        sign_in_browser(context, app, url, f"{Role.OWNER}@{clinic.id}.example")
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert complaints == []
+
+
+def wait_for_parts(page: Page) -> None:
+    expect(page.locator("#worklist-said")).to_be_attached()
+    expect(page.locator("#credits p").first).to_contain_text("need")
+    expect(page.locator("#chart svg")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_today_is_accessible_and_fits(open_page: Open, width: str, scheme: Literal["light", "dark"]) -> None:
+    page = open_page("/", WIDTHS[width], scheme)
+    wait_for_parts(page)
+    page.screenshot(path=SCREENS / f"today-{width}{'-dark' if scheme == 'dark' else ''}.png", full_page=True)
+    for details in page.locator("main details").all():
+        details.evaluate("element => element.open = true")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
+    for control in page.locator("main button:visible, main a:visible, main summary:visible, header nav a").all():
+        box = control.bounding_box()
+        assert box
+        assert box["height"] >= 44, control.inner_text()
+
+
+@pytest.mark.parametrize("path", ["/today/worklist", "/today/credits", "/today/chart"])
+def test_each_part_is_an_accessible_page_too(open_page: Open, path: str) -> None:
+    page = open_page(path, 390)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_what_is_opened_and_the_focus_stay_when_it_is_renewed(open_page: Open) -> None:
+    page = open_page("/")
+    wait_for_parts(page)
+    opened = page.locator("#plan details").first
+    opened.locator("summary").click()
+    link = opened.get_by_role("link").first
+    link.focus()
+    page.evaluate("document.querySelector('#plan').setAttribute('data-old', 'yes')")
+    with page.expect_response(lambda response: response.url.endswith("/")):
+        page.evaluate("htmx.trigger(document.querySelector('#plan'), 'every')")
+    page.wait_for_function("!document.querySelector('#plan').hasAttribute('data-old')")
+    expect(opened).to_have_attribute("open", "")
+    expect(link).to_be_focused()
+
+
+def test_dealt_with_and_undone_in_place(open_page: Open) -> None:
+    page = open_page("/")
+    wait_for_parts(page)
+    rows = page.locator("#worklist tbody tr")
+    before = rows.count()
+    assert before > 1
+    page.locator("#worklist tbody button").first.click()
+    expect(page.locator("#worklist-said")).to_have_text("Marked as dealt with.")
+    expect(page.locator("#worklist-said")).to_be_focused()
+    expect(rows).to_have_count(before - 1)
+    assert page.url.endswith("/")
+    page.locator("#worklist-done summary").click()
+    page.locator("#worklist-done").get_by_role("button", name="Undo").first.click()
+    expect(page.locator("#worklist-said")).to_have_text("It is back on the list.")
+    expect(rows).to_have_count(before)
+
+
+def test_mobiles_are_filed_in_place(open_page: Open) -> None:
+    page = open_page("/")
+    wait_for_parts(page)
+    page.get_by_role("button", name="as Mobile").click()
+    expect(page.locator("#plan-said")).to_contain_text("filed as Mobile.")
+    expect(page.locator("#plan-said")).to_be_focused()
+    expect(page.get_by_role("button", name="as Mobile")).to_have_count(0)
+
+
+def test_without_scripts_every_part_is_a_link_away(open_page: Open) -> None:
+    page = open_page("/", scripts=False)
+    page.get_by_role("link", name="What did not reach a patient").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("To deal with")
+    rows = page.locator("#worklist tbody tr")
+    before = rows.count()
+    page.locator("#worklist tbody button").first.click()
+    expect(page.locator("#worklist-said")).to_have_text("Marked as dealt with.")
+    expect(rows).to_have_count(before - 1)
+    page.locator("#worklist-done summary").click()
+    page.locator("#worklist-done").get_by_role("button").first.click()
+    page.get_by_role("link", name="Today", exact=True).click()
+    page.get_by_role("link", name="How long they last").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Credits")
+
+
+def test_the_navigation_by_keyboard(open_page: Open) -> None:
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator("header nav a[aria-current]")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Patients", exact=True)).to_be_focused()
