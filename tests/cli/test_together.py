@@ -15,8 +15,11 @@ import requests
 
 from portal import demo
 from portal.config import Settings, load_settings
+from portal.core.roles import Role
+from portal.demo.accounts import ACCOUNTS, PASSWORD
 from portal.embedded import redis_pid
 from tests.processes import ROOT, environment_of, wait_until
+from tests.web.conftest import form_token
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -72,6 +75,16 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+def signed_in(port: int, email: str, password: str) -> requests.Session:
+    """A browser that went through the sign-in page."""
+    session = requests.Session()
+    address = f"http://127.0.0.1:{port}/sign-in"
+    token = form_token(session.get(address, timeout=30).text)
+    answer = session.post(address, data={"csrf_token": token, "email": email, "password": password}, timeout=30)
+    assert "/sign-in" not in answer.url
+    return session
+
+
 def test_up_runs_everything_on_this_machine_only_and_down_ends_it(
     settings: Settings, start: Start, tmp_path: Path
 ) -> None:
@@ -80,6 +93,10 @@ def test_up_runs_everything_on_this_machine_only_and_down_ends_it(
     up = start("up", "--port", str(port), "-n", "1", VONAGE_BASE_URL="http://127.0.0.1:1")
     wait_until(lambda: answers(port), 60)
     assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10).text == "ok\n"
+    # The first run: whoever reads the terminal makes the first account.
+    assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).url.endswith("/set-up")
+    code = (settings.data_dir / "set_up_code").read_text()
+    wait_until(lambda: f"type this code: {code}" in (tmp_path / "out").read_text())
     assert not answers(port, "127.0.0.2")
 
     def has_workers() -> bool:
@@ -111,9 +128,14 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
     wait_until(lambda: answers(port), 120)
     wait_until(lambda: f"The pages are at http://127.0.0.1:{port}/" in (tmp_path / "out").read_text())
     assert "no real text is sent" in (tmp_path / "out").read_text()
+    for _, email in ACCOUNTS.values():
+        said = (tmp_path / "out").read_text()
+        assert email in said and PASSWORD in said
+        signed_in(port, email, PASSWORD)
+    owner = signed_in(port, ACCOUNTS[Role.OWNER][1], PASSWORD)
 
     def all_sent() -> bool:
-        page = requests.get(f"http://127.0.0.1:{port}/communications?status=sent", timeout=30).text
+        page = owner.get(f"http://127.0.0.1:{port}/communications?status=sent", timeout=30).text
         return all(name in page for name in ("Mia Nguyen", "Arjun Patel", "Owen Hughes"))
 
     wait_until(all_sent, 60)

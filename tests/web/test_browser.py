@@ -10,8 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from portal.actions.browse_log import stream
+from portal.core.roles import Role
+from portal.demo.accounts import ACCOUNTS
 from portal.demo.practice import PRACTICE
-from tests.web.conftest import Site
+from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +40,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Open]:
             reduced_motion="reduce",
         )
         contexts.append(context)
+        sign_in_browser(context, site.demo.app, site.url, ACCOUNTS[Role.OWNER][1])
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
