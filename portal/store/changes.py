@@ -1,10 +1,10 @@
 """What people changed: who, when, from what to what, and why."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, Text, func, or_, select
+from sqlalchemy import Index, Text, func, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, row_id
@@ -64,15 +64,21 @@ def last_change(session: Session, subject: Subject, subject_id: int | None, fiel
 Key = tuple[Subject, int | None, str]  # subject, its id, field
 
 
-def list_last(session: Session, keys: Collection[Key]) -> dict[Key, Change]:
-    """The newest change of each that was ever changed; in one query."""
-    if not keys:
-        return {}
-    newest = [
-        select(func.max(Change.id))
-        .where(Change.subject == subject, Change.subject_id == subject_id, Change.field == field)
-        .scalar_subquery()
-        for subject, subject_id, field in keys
-    ]
-    found = session.scalars(select(Change).where(or_(*[Change.id == id_ for id_ in newest])))
-    return {(change.subject, change.subject_id, change.field): change for change in found}
+_AT_ONCE = 200  # below SQLite's limit of selects in one statement
+
+
+def list_last(session: Session, keys: Sequence[Key]) -> dict[Key, Change]:
+    """The newest change of each that was ever changed."""
+    last: dict[Key, Change] = {}
+    for begin in range(0, len(keys), _AT_ONCE):
+        newest = union_all(
+            *(
+                select(func.max(Change.id).label("id")).where(
+                    Change.subject == subject, Change.subject_id == subject_id, Change.field == field
+                )
+                for subject, subject_id, field in keys[begin : begin + _AT_ONCE]
+            )
+        ).subquery()
+        for change in session.scalars(select(Change).join(newest, newest.c.id == Change.id)):
+            last[change.subject, change.subject_id, change.field] = change
+    return last
