@@ -163,8 +163,16 @@ def pass_hour(now: datetime, zone_name: str, window_start: int) -> PassHour | No
 
 def day_passes(due_on: date, zone_name: str, window_start: int) -> list[datetime]:
     """The instants at which the day's pass hours begin, without hours that its clocks skip."""
+    return list(_day_passes(due_on, zone_name, window_start))
+
+
+# A page asks it of each of a day's appointments.
+@lru_cache(maxsize=1024)
+def _day_passes(due_on: date, zone_name: str, window_start: int) -> tuple[datetime, ...]:
     begins = [(hour, _hour_begins(due_on, hour, zone_name)) for hour in _pass_hours(window_start)]
-    return [begin for hour, begin in begins if pass_hour(begin, zone_name, window_start) == PassHour(due_on, hour)]
+    return tuple(
+        begin for hour, begin in begins if pass_hour(begin, zone_name, window_start) == PassHour(due_on, hour)
+    )
 
 
 def passes_ended_at(due_on: date, zone_name: str, window_start: int) -> datetime:

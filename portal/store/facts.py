@@ -4,6 +4,7 @@ hand to the decision."""
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, or_, select
@@ -255,6 +256,8 @@ def list_of_appointments(session: Session, practice: Practice, appointment_ids: 
     return {reminder.appointment_id: reminder for reminder in found}
 
 
+# A day's appointments share a few templates.
+@lru_cache(maxsize=256)
 def usable_template(body: str | None, problem: str | None) -> Template | None:
     """None where the type has none, or a draft that cannot be used."""
     if body is None or problem is not None:

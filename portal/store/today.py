@@ -71,7 +71,7 @@ def count_outcomes(session: Session, days: Sequence[tuple[datetime, datetime]]) 
 
     Counted anew each time, from `ix_messages_created` alone: no receipt that comes late is missed, and the work is
     that of the stretches asked for, whatever the table holds beside them. 30 days of a clinic with 500 messages a
-    day (15,000 entries of the index) take some 4 ms on SQLite and 6 ms on PostgreSQL.
+    day (15,000 entries of the index among 300,000 messages) take 8 ms of processor time on SQLite.
     """
     counts: list[dict[Status, int]] = [{} for _ in days]
     parts: list[Select[*tuple[Any, ...]]] = [
