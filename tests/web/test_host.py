@@ -54,6 +54,8 @@ def app(app: Flask, at_pass_time: None) -> Iterator[Flask]:
 
 def close(app: Flask) -> None:
     app.redis_conn.close()
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture
