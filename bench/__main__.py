@@ -11,7 +11,7 @@ from statistics import median
 
 import click
 
-from bench import passes, plans, sending
+from bench import pages, passes, plans, sending
 from bench.databases import KINDS, Database, Host, host
 from bench.fill import fill
 from portal.actions.deliver import THREADS
@@ -161,24 +161,75 @@ def bench_sending(on: Host, kinds: Sequence[str], practices: int, runs: int) -> 
     )
 
 
-PARTS: dict[str, Callable[[Host, Sequence[str], int, int], None]] = {"passes": bench_passes, "sending": bench_sending}
+def bench_pages(on: Host, kinds: Sequence[str], messages: int, runs: int) -> None:
+    """(d): each page and search with so many messages, against a hundredth of them, and against an empty page."""
+    sizes = (pages.Size(messages // 100), pages.Size(messages))
+    tables = []
+    for kind in kinds:
+        _note(f"{kind}: filling {sizes[0].messages:,} and {sizes[1].messages:,} messages …")
+        small, large = (
+            pages.make(on, kind, name, size) for name, size in zip(("small", "large"), sizes, strict=True)
+        )
+        timed = pages.time_pages(small, large, sizes, 8 * runs)
+        empty = pages.p95(timed[pages.EMPTY].large)
+        rows = [
+            (
+                name,
+                _spread(one.small, 1),
+                _spread(one.large, 1),
+                f"**{one.ratio:.2f}**",
+                f"{pages.p95(one.large):.1f}",
+                f"**{pages.p95(one.large) / empty:.1f}**",
+            )
+            for name, one in timed.items()
+        ]
+        tables.append((large.label, rows))
+        for database in (small, large):
+            on.drop(database)
+    few, many = sizes
+    _say(f"### (d) Each page and search at {many.messages:,} messages, and at {few.messages:,}")
+    _say()
+    _say(
+        f"Of one practice with {many.patients:,} patients, and with {few.patients:,}. Milliseconds in the process, "
+        "without a web server, the two in turn; p95 of the large practice, and its ratio to that of an empty page."
+    )
+    _say()
+    for label, rows in tables:
+        head = (
+            label,
+            f"{few.messages:,}",
+            f"{many.messages:,}",
+            "ratio (at most 1.5)",
+            "p95",
+            "to empty (at most 3)",
+        )
+        _table(head, rows)
+
+
+PARTS: dict[str, Callable[[Host, Sequence[str], int, int], None]] = {
+    "passes": bench_passes,
+    "sending": bench_sending,
+    "pages": bench_pages,
+}
 
 
 @click.command(help=__doc__)
-@click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Only this; both by default.")
+@click.option("--part", "parts", type=click.Choice(list(PARTS)), multiple=True, help="Only this; all by default.")
 @click.option("--database", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this; both by default.")
 @click.option("--practices", default=1000, show_default=True, help="How many, for the pass.")
 @click.option("--senders", default=12, show_default=True, help="How many practices, for sending.")
+@click.option("--messages", default=1_000_000, show_default=True, help="How many, for the pages.")
 @click.option("--runs", default=5, show_default=True)
-def main(parts: Sequence[str], kinds: Sequence[str], practices: int, senders: int, runs: int) -> None:
+def main(parts: Sequence[str], kinds: Sequence[str], practices: int, senders: int, messages: int, runs: int) -> None:
     kinds = kinds or KINDS
+    many = {"passes": practices, "sending": senders, "pages": messages}
     with host() as on:
         versions = ", ".join(f"{kind} {on.version(kind)}" for kind in kinds)
         _say(f"Python {platform.python_version()}, {versions}, {platform.machine()}, {datetime.now(UTC):%d %B %Y}.")
         _say(f"Medians of {runs} interleaved runs; the least and the most in brackets.")
         _say()
         for part in parts or PARTS:
-            PARTS[part](on, kinds, practices if part == "passes" else senders, runs)
+            PARTS[part](on, kinds, many[part], runs)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Insert, Text, bindparam, cast,
 
 from bench import scene
 from bench.databases import Database
+from portal import store
 from portal.core.numbers import parse_number
+from portal.core.patient_search import backwards, searched_name
 from portal.core.reminders import Preference
 from portal.core.states import Direction, Kind, Status
 from portal.store.appointments import Appointment
@@ -45,6 +47,7 @@ def fill(database: Database, practices: int, past_days: int, due_days: int) -> N
                         _add_messages(connection, practices, day)
                     connection.commit()
                 _take_stock(connection)
+                _file_messages(practices)
             _finish(connection)
         db.engine.dispose()
 
@@ -155,7 +158,7 @@ def _add_patients(connection: Connection) -> None:
         _for_each_practice(
             Patient,
             {"id": patient_id},
-            ("external_id", "first_name", "last_name", "email", "preference", "archived"),
+            ("external_id", "first_name", "last_name", "searched", "email", "preference", "archived"),
         ),
         [
             {
@@ -163,6 +166,7 @@ def _add_patients(connection: Connection) -> None:
                 "external_id": str(patient),
                 "first_name": f"Mia {patient}",
                 "last_name": "Nguyen",
+                "searched": searched_name(f"Mia {patient}", "Nguyen"),
                 "email": "",
                 "preference": scene.preference(patient),
                 "archived": scene.is_archived(patient),
@@ -174,13 +178,14 @@ def _add_patients(connection: Connection) -> None:
     for patient in patients:
         for position, (type_, raw) in enumerate(scene.numbers(patient)):
             parsed = asdict(parse_number(raw, "AU"))
-            rows.append({"index": patient, "type": type_, "number": raw, "position": position} | parsed)
+            found_by = {"backwards": backwards(raw, parsed["e164"])}
+            rows.append({"index": patient, "type": type_, "number": raw, "position": position} | parsed | found_by)
     _execute(
         connection,
         _for_each_practice(
             PhoneRow,
             {"patient_id": patient_id, "from_export": literal(True)},
-            ("type", "number", "position", "e164", "region", "kind"),
+            ("type", "number", "position", "e164", "region", "kind", "backwards"),
         ),
         rows,
     )
@@ -309,6 +314,14 @@ def _add_messages(connection: Connection, practices: int, day: int) -> None:
     _execute(connection, insert_entry, entries)
 
 
+def _file_messages(practices: int) -> None:
+    """For the search."""
+    for number in range(1, practices + 1):
+        with store.transaction(scene.practice_id(number)) as session:
+            ids = session.scalars(select(Message.id).order_by(Message.id)).all()
+            store.messages.index_messages(session, ids, are_new=True)
+
+
 def _take_stock(connection: Connection) -> None:
     """Each practice's opening balance: what it has spent, and what it is to have left."""
     connection.execute(
@@ -357,6 +370,7 @@ def _finish(connection: Connection) -> None:
     connection.commit()
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
+        raw.execute("INSERT INTO patients_words (patients_words) VALUES ('rebuild')")  # its triggers rested
         raw.execute("ANALYZE")
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return

@@ -5,18 +5,17 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-# What begins a formula, and what some spreadsheets take for it. Behind what may separate cells, where a
-# spreadsheet's country separates them otherwise than we do, it counts as a beginning too.
-_FORMULA = re.compile(r"(\A[\t\r\n]|(?:\A|[;\t\r\n])[^\S\t\r\n]*[=+\-@＝＋－＠])")
+# What begins a formula, and what some spreadsheets take for it.
+_SIGNS = "=+-@＝＋－＠"
+# Where another country's spreadsheet may see a new cell.
+_NEW_CELL = re.compile(rf"(?<=[;\t\r\n])(?=[^\S\t\r\n]*[{re.escape(_SIGNS)}])")
 
 
 def harmless(text: str) -> str:
     """With an apostrophe before whatever could begin a formula: a spreadsheet takes it as text."""
-    return _FORMULA.sub(lambda found: f"'{found[1]}" if found.start() == 0 else _inside(found[1]), text)
-
-
-def _inside(separated: str) -> str:
-    return f"{separated[0]}'{separated[1:]}"
+    text = _NEW_CELL.sub("'", text)
+    begins = text.lstrip()[:1]
+    return f"'{text}" if (begins and begins in _SIGNS) or text.startswith(("\t", "\r", "\n")) else text
 
 
 def as_csv(rows: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,158 @@
+"""Each page and search in a small practice and in a large one, and against a page that holds nothing."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median, quantiles
+
+from flask import Flask, render_template
+from flask.testing import FlaskClient
+
+from bench import scene
+from bench.databases import Database, Host
+from bench.fill import appointment_ids, fill
+from portal import clock, store
+from portal.core.roles import Role
+from portal.store.database import db
+from portal.store.staff import User
+from portal.web.access import SIGNED_IN, allow
+
+AHEAD = 8  # days of appointments that are still to come
+MESSAGES_A_PATIENT = 20
+EMPTY = "an empty page"
+_USER = "bench"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of one practice, which is all there is: the hardest case, as nothing is spread over practices."""
+
+    messages: int
+
+    @property
+    def days(self) -> int:
+        return self.messages // scene.APPOINTMENTS
+
+    @property
+    def patients(self) -> int:
+        return self.messages // MESSAGES_A_PATIENT
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Milliseconds, one for each request."""
+
+    small: list[float]
+    large: list[float]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.large) / median(self.small)
+
+
+def make(on: Host, kind: str, name: str, size: Size) -> Database:
+    database = on.create(kind, name)
+    usual = scene.PATIENTS
+    scene.PATIENTS = size.patients
+    try:
+        fill(database, 1, size.days, AHEAD)
+    finally:
+        scene.PATIENTS = usual
+    with database.app().app_context():
+        with store.everything(write=True) as session:
+            names = {"email": "dana@example.org", "name": "Dana", "fs_uniquifier": _USER}
+            owner = {"role": Role.OWNER, "practice_id": scene.practice_id(1)}
+            session.add(User(**names, **owner, created_at=scene.pass_at(0)))
+        db.engine.dispose()
+    return database
+
+
+def paths(size: Size) -> dict[str, str]:
+    """By what is done there; alike for both sizes."""
+    last_id = appointment_ids(1, size.days - 1)[-1]  # of a message too
+    first_day, last_day = (scene.slot(day, 0).starts_wall.date() for day in (0, size.days - 1))
+    narrow = f"from={last_day - timedelta(days=7)}&to={last_day}"
+    log = "/communications"
+    return {
+        EMPTY: "/empty",
+        "Today": "/",
+        "patients": "/patients",
+        "patients, a name": "/patients?q=nguy",
+        "patients, one patient": "/patients?q=mia+499",
+        "patients, the end of a number": "/patients?q=0156",
+        "patients, nobody": "/patients?q=zebra",
+        "a patient": f"/patients/{size.patients // 2}",
+        "appointments": "/appointments",
+        "an appointment": f"/appointments/{last_id - 50}",
+        "a message": f"{log}/{last_id - 50}",
+        "the log": log,
+        "the log, in its middle": f"{log}?before={last_id // 2}",
+        "the log, its end": f"{log}?before=60",
+        "an outcome": f"{log}?status=not-sent",
+        "an outcome that none has": f"{log}?status=undelivered",
+        "a reason": f"{log}?reason=opted-out",
+        "a business": f"{log}?business=1",
+        "a kind": f"{log}?kind=reminder",
+        "replies": f"{log}?direction=inbound",
+        "the last week": f"{log}?{narrow}",
+        "the first week": f"{log}?from={first_day - timedelta(days=1)}&to={first_day + timedelta(days=7)}",
+        "a common word": f"{log}?q=reminder",
+        "the beginning of a common word": f"{log}?q=r",
+        "two common words": f"{log}?q=nguyen+consultation",
+        "a rare word": f"{log}?q=mia+499",
+        "a word that is nowhere": f"{log}?q=zebra",
+        "a common and a missing word": f"{log}?q=reminder+zebra",
+        "the end of a number": f"{log}?q=570+156",
+        "a message's number": f"{log}?q={last_id // 2}",
+        "a word and an outcome": f"{log}?q=reminder&status=not-sent",
+        "everything at once": f"{log}?q=mia&status=delivered&kind=reminder&business=1&direction=outbound&{narrow}",
+    }
+
+
+def time_pages(small: Database, large: Database, sizes: tuple[Size, Size], rounds: int) -> dict[str, Timed]:
+    """Small and large in turn, every page in each round."""
+    with _client(small, sizes[0]) as of_small, _client(large, sizes[1]) as of_large:
+        clients = (of_small, of_large)
+        timed = {name: Timed([], []) for name in paths(sizes[0])}
+        for round_ in range(rounds + 2):  # the first two warm up
+            for name, one in timed.items():
+                for client, size, into in zip(clients, sizes, (one.small, one.large), strict=True):
+                    took = _get(client, paths(size)[name])
+                    if round_ >= 2:
+                        into.append(took)
+    return timed
+
+
+def p95(milliseconds: list[float]) -> float:
+    return quantiles(milliseconds, n=20)[-1]
+
+
+@contextmanager
+def _client(database: Database, size: Size) -> Iterator[FlaskClient]:
+    app = database.app()
+    clock.start_at(scene.pass_at(size.days) + timedelta(minutes=5))
+    _add_an_empty_page(app)
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = _USER
+        session["_fresh"] = True
+        session["fs_cc"] = "set"
+    yield client
+    with app.app_context():
+        db.engine.dispose()
+
+
+def _add_an_empty_page(app: Flask) -> None:
+    view = allow(SIGNED_IN)(lambda: render_template("page.html", section=""))
+    app.add_url_rule("/empty", "empty", view)
+
+
+def _get(client: FlaskClient, path: str) -> float:
+    started = time.perf_counter()
+    answer = client.get(path)
+    answer.get_data()
+    took = time.perf_counter() - started
+    assert answer.status_code == 200, (path, answer.status_code)
+    return took * 1000
