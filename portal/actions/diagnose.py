@@ -48,20 +48,6 @@ def list_events(session: Session, found: Found) -> Sequence[MessageEvent]:
     return store.messages.list_events(session, [message.id]).get(message.id, []) if message else ()
 
 
-def build_case(
-    session: Session,
-    practice: Practice,
-    appointment: Appointment,
-    message: Message | None,
-    events: Sequence[MessageEvent],
-    now: datetime,
-) -> Case:
-    """`message`: the row of the appointment's present revision."""
-    found = store.facts.find(session, Appointment.id == appointment.id)
-    assert found is not None
-    return case_of(session, found, events, now)
-
-
 def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now: datetime) -> Case:
     """`events`: of its reminder."""
     practice, appointment, message, reminder = found.practice, found.appointment, found.message, found.reminder

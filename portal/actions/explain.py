@@ -1,8 +1,10 @@
 """One appointment's diagnosis, with what the forms need that mend each cause."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.diagnose import NoSuchAppointment, case_of, list_events, opt_out_that_holds
@@ -12,9 +14,10 @@ from portal.core.phrases import plain
 from portal.core.reasons import Reason
 from portal.core.roles import Permission, may
 from portal.core.timing import coming_week
-from portal.core.wording import Changed
+from portal.core.wording import Changed, Context
 from portal.store.appointments import Appointment
 from portal.store.facts import Found
+from portal.store.messages import MessageEvent
 from portal.store.patients import OptOut, PhoneRow
 from portal.store.reminders import Choices
 
@@ -23,12 +26,13 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`who_may`: for what the reader's role may not do, who of the practice can. `changes`: the last by people, of
-    what each check asks about. `choices`: where a form wants them."""
+    """`events`: of its reminder. `who_may`: for what the reader's role may not do, who of the practice can.
+    `choices`: where a form wants them."""
 
     diagnosis: Diagnosis
     found: Found
-    changes: Mapping[Reason, Changed]
+    events: Sequence[MessageEvent]
+    context: Context
     choices: Choices | None
     who_may: Mapping[Permission, str]
 
@@ -38,7 +42,7 @@ class Explanation:
 
     def who_set(self, code: Reason) -> Changed | None:
         """The last change by people of what that check asks about; None where the export's value stands."""
-        return self.changes.get(code)
+        return self.context.changes.get(code)
 
     @property
     def to_refile(self) -> list[PhoneRow]:
@@ -66,23 +70,28 @@ def explain(practice_id: str, appointment_id: int, now: datetime, allowed: Colle
         found = store.facts.find(session, Appointment.id == appointment_id)
         if found is None:
             raise NoSuchAppointment(str(appointment_id))
-        case = case_of(session, found, list_events(session, found), now)
-        diagnosis = examine(case, now)
-        crossed = {check.code for check in diagnosis.checks if not check.ok}
-        wanted = {MENDED_WITH[code] for code in crossed}
-        choices = None
-        if Permission.SETTINGS in allowed and crossed & {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE}:
-            practice, zone = found.practice, found.business.timezone
-            week = coming_week(now, zone, practice.lead_days, practice.window_start)
-            choices = store.reminders.get_choices(session, found.business.id, week)
-        who_may = {}
-        if not wanted <= set(allowed):
-            staff = [user for user in store.staff.list_staff(session, practice_id) if user.active]
-            who_may = {
-                permission: _who([user.name for user in staff if may(user.role, permission)])
-                for permission in wanted - set(allowed)
-            }
-    return Explanation(diagnosis, found, case.context.changes, choices, who_may)
+        return explain_found(session, found, now, allowed)
+
+
+def explain_found(session: Session, found: Found, now: datetime, allowed: Collection[Permission]) -> Explanation:
+    events = list_events(session, found)
+    case = case_of(session, found, events, now)
+    diagnosis = examine(case, now)
+    crossed = {check.code for check in diagnosis.checks if not check.ok}
+    wanted = {MENDED_WITH[code] for code in crossed}
+    choices = None
+    if Permission.SETTINGS in allowed and crossed & {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE}:
+        practice, zone = found.practice, found.business.timezone
+        week = coming_week(now, zone, practice.lead_days, practice.window_start)
+        choices = store.reminders.get_choices(session, found.business.id, week)
+    who_may = {}
+    if not wanted <= set(allowed):
+        staff = [user for user in store.staff.list_staff(session, found.practice.id) if user.active]
+        who_may = {
+            permission: _who([user.name for user in staff if may(user.role, permission)])
+            for permission in wanted - set(allowed)
+        }
+    return Explanation(diagnosis, found, events, case.context, choices, who_may)
 
 
 def _who(names: list[str]) -> str:

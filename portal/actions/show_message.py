@@ -1,21 +1,24 @@
 """One message: what happened to it, step by step, and why."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.diagnose import build_case, with_message
+from portal.actions.diagnose import with_message
+from portal.actions.explain import Explanation, explain_found
 from portal.core import wording
-from portal.core.diagnosis import Diagnosis, Explained, examine, explain, what_happened
+from portal.core.diagnosis import Explained, explain, what_happened
 from portal.core.phrases import day_and_time, moment
+from portal.core.roles import Permission
 from portal.core.timing import local
 from portal.core.wording import Context
 from portal.store.appointments import Appointment
 from portal.store.communications import Entry
-from portal.store.messages import MessageEvent
-from portal.store.practices import Practice
+from portal.store.facts import Found
+from portal.store.messages import Message, MessageEvent
 
 
 class NoSuchMessage(LookupError):
@@ -31,56 +34,75 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`diagnosis`: what holds now; None where the message is of a time to which the appointment is no longer, or
-    of no appointment."""
+    """`explanation`: why, what holds now and what mends it; None where the message is of a time to which the
+    appointment is no longer, or of no appointment. Then `explained` says why, as it was recorded."""
 
     entry: Entry
     country: str
     sentence: str
     steps: tuple[Step, ...]
     explained: tuple[Explained, ...]
-    diagnosis: Diagnosis | None
+    explanation: Explanation | None
 
 
-def show_message(practice_id: str, message_id: int, now: datetime) -> Shown:
-    """Raises NoSuchMessage, NoSuchPractice."""
+def show_message(practice_id: str, message_id: int, now: datetime, allowed: Collection[Permission]) -> Shown:
+    """`allowed`: what the reader may do. Raises NoSuchMessage, NoSuchPractice."""
     with store.reading(practice_id) as session:
+        found = store.facts.find(session, Message.id == message_id)
+        if found is not None:
+            explanation = explain_found(session, found, now, allowed)
+            return _shown(_entry(found), found.practice.country, explanation.events, (), explanation, now)
         practice = store.practices.get_practice(session, practice_id)
         entry = store.communications.find_entry(session, message_id)
         if entry is None:
             raise NoSuchMessage(message_id)
-        message = entry.message
         events = store.messages.list_events(session, [message_id]).get(message_id, [])
-        diagnosis, context = None, Context(first_name=entry.first_name or "", patient_id=entry.patient or "")
-        if message.appointment_id is not None:
-            diagnosis, context = _of_an_appointment(session, practice, message.appointment_id, entry, events, now)
-    return Shown(
-        entry=entry,
-        country=practice.country,
-        sentence=_sentence(entry, now),
-        steps=tuple(Step(event.at, wording.event(event.event, event.detail)) for event in events),
-        explained=diagnosis.explained if diagnosis else explain(message.reasons, context, ()),
-        diagnosis=diagnosis,
+        context = _of_a_former_time(session, entry, events, now)
+    return _shown(entry, practice.country, events, explain(entry.message.reasons, context, ()), None, now)
+
+
+def _shown(
+    entry: Entry,
+    country: str,
+    events: Sequence[MessageEvent],
+    explained: tuple[Explained, ...],
+    explanation: Explanation | None,
+    now: datetime,
+) -> Shown:
+    steps = tuple(Step(event.at, wording.event(event.event, event.detail)) for event in events)
+    return Shown(entry, country, _sentence(entry, now), steps, explained, explanation)
+
+
+def _entry(found: Found) -> Entry:
+    appointment, patient = found.appointment, found.patient
+    assert found.message is not None
+    return Entry(
+        message=found.message,
+        appointment=appointment.external_id,
+        appointment_revision=appointment.revision,
+        starts_wall=appointment.starts_wall,
+        patient=patient.external_id,
+        first_name=patient.first_name,
+        last_name=patient.last_name,
+        business=found.business.name,
+        timezone=appointment.timezone,
     )
 
 
-def _of_an_appointment(
-    session: Session, practice: Practice, appointment_id: int, entry: Entry, events: list[MessageEvent], now: datetime
-) -> tuple[Diagnosis | None, Context]:
-    row = session.get_one(Appointment, appointment_id)
+def _of_a_former_time(session: Session, entry: Entry, events: Sequence[MessageEvent], now: datetime) -> Context:
     message = entry.message
-    if message.revision == row.revision:
-        case = build_case(session, practice, row, message, events, now)
-        return examine(case, now), case.context
+    context = Context(first_name=entry.first_name or "", patient_id=str(message.patient_id or ""))
+    if message.appointment_id is None:
+        return context
+    row = session.get_one(Appointment, message.appointment_id)
     newer = store.messages.find_reminder(session, row.id, row.revision)
-    context = Context(
+    context = replace(
+        context,
         today=local(now, row.timezone).date(),
-        first_name=entry.first_name or "",
-        patient_id=entry.patient or "",
         moved_to=row.starts_wall,
         newer_message=newer.id if newer else None,
     )
-    return None, with_message(context, message, events, row.timezone)
+    return with_message(context, message, events, row.timezone)
 
 
 def _sentence(entry: Entry, now: datetime) -> str:

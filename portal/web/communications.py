@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, g, make_response, render_template, request, stream_with_context, url_for
+from flask_security import current_user
 
 from portal import clock
 from portal.actions.browse_log import Asked, browse
@@ -13,9 +14,10 @@ from portal.actions.export_log import export_log
 from portal.actions.show_message import NoSuchMessage, show_message
 from portal.core.log_words import DIRECTIONS, KINDS
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
-from portal.core.roles import Permission
+from portal.core.roles import MAY, Permission
 from portal.core.states import Direction, Kind, Status
 from portal.store.communications import REACH
+from portal.web import diagnosis
 from portal.web.access import allow
 
 PAGE = 50
@@ -63,10 +65,11 @@ def export() -> Response:
 @allow(Permission.READ)
 def show(message_id: int) -> str:
     try:
-        shown = show_message(g.practice.id, message_id, clock.now())
+        shown = show_message(g.practice.id, message_id, clock.now(), MAY[current_user.role])
     except NoSuchMessage:
         abort(404)
-    return render_template("communications/show.html", shown=shown)
+    mending = diagnosis.context(shown.explanation) if shown.explanation else {}
+    return render_template("communications/show.html", shown=shown, **mending)
 
 
 def _asked() -> Asked:

@@ -135,7 +135,7 @@ def test_a_message_tells_what_happened_why_and_what_holds_now(client: FlaskClien
     page = client.get(f"/communications/{message_id}").text
     assert "Mia Nguyen was not texted about the appointment tomorrow, 9:30am: no mobile number on file." in page
     assert "Mia has no phone number." in page
-    assert "To mend it: Add a mobile" in page  # a link once the patient's page exists
+    assert "Add as Mobile" in page
     assert "today, 10am" in page
     assert "Next try: today at 11am, if nothing above is crossed." in page
 

@@ -256,6 +256,17 @@ def test_each_cause_is_found_and_mended_in_its_place_and_then_sent(
     assert status_of(clinic) == (Status.QUEUED, ())
 
 
+def test_a_message_mends_in_the_same_way_and_leads_back_to_itself(client: FlaskClient) -> None:
+    clinic = _refiled()
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    form = the_form(client.get("/communications/1").text, "/file-as-mobile")
+    answer = client.post(form.action, data=form.fields)
+    assert answer.location == "/communications/1?mended=no-mobile-number"
+    assert "Done. Mia's reminder goes at 11am today." in text_of(client.get(answer.location).text)
+    with_scripts = client.post(form.action, data=form.fields, headers=HX).text
+    assert 'value="/communications/1?mended=' in with_scripts or "<form" not in with_scripts
+
+
 # --- wishes, refusals, roles --------------------------------------------------------------------------------
 
 
@@ -474,7 +485,7 @@ def test_a_page_asks_the_database_at_most_8_times(app: Flask, at_pass_time: None
         clinic.book(f"{number:02}", patient={"mobile": "0491 570 15", "preference": Preference.EMAIL}, **own)
     run_pass(clinic.id, PASS_AT, PASS_AT)
     client = sign_in(visitor(app), role)
-    paths = ["/appointments/1", "/appointments", "/appointments?business=2"]
+    paths = ["/appointments/1", "/communications/1", "/appointments", "/appointments?business=2"]
     if role is Role.OWNER:
         paths += ["/settings/businesses", "/settings/appointment-types", "/settings/sms"]
     client.get("/appointments")  # what is asked once in a process's life has been asked
