@@ -30,9 +30,12 @@ CREATE TRIGGER patients_words_update AFTER UPDATE OF searched ON patients WHEN O
   INSERT INTO patients_words(rowid, practice_id, searched) VALUES (NEW.id, NEW.practice_id, NEW.searched);
 END""",
     ),
-    # Not by PostgreSQL's parser, which reads addresses, numbers and hyphens in its own way.
+    # Not by PostgreSQL's parser, which reads addresses, numbers and hyphens in its own way. `fastupdate` would keep
+    # new words in a list that each search reads from end to end.
     "postgresql": (
-        "CREATE INDEX ix_patients_words ON patients USING gin (array_to_tsvector(string_to_array(searched, ' ')))",
+        """
+CREATE INDEX ix_patients_words ON patients
+  USING gin (array_to_tsvector(string_to_array(searched, ' '))) WITH (fastupdate = off)""",
     ),
 }
 
@@ -48,11 +51,12 @@ _ON_SQLITE = """
 SELECT patients.id FROM patients_words CROSS JOIN patients ON patients.id = patients_words.rowid
  WHERE patients_words MATCH :wanted AND patients.practice_id = :practice AND patients_words.rowid < :before
  ORDER BY patients_words.rowid DESC LIMIT :most"""
+# `id + 0`: or PostgreSQL may rather read all patients backwards by their ids until it has met enough that match.
 _ON_POSTGRESQL = """
 SELECT id FROM patients
  WHERE array_to_tsvector(string_to_array(searched, ' ')) @@ CAST(:wanted AS tsquery)
-   AND practice_id = :practice AND id < :before
- ORDER BY id DESC LIMIT :most"""
+   AND practice_id = :practice AND id + 0 < :before
+ ORDER BY id + 0 DESC LIMIT :most"""
 _ABOVE_ALL = 2**63 - 1
 
 

@@ -426,6 +426,11 @@ def test_a_number_is_added_after_the_others_and_parsed(client: FlaskClient, form
     assert "Done." not in case.page()
 
 
+def test_an_address_that_says_done_where_nothing_was_is_harmless(client: FlaskClient) -> None:
+    case = Case(client)
+    assert "Done." not in in_one_line(client.get(f"/patients/{case.id}?done=1").text)
+
+
 @pytest.mark.parametrize(
     ("form", "field", "says"),
     [

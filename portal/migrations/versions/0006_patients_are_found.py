@@ -32,9 +32,12 @@ CREATE TRIGGER patients_words_update AFTER UPDATE OF searched ON patients WHEN O
   INSERT INTO patients_words(rowid, practice_id, searched) VALUES (NEW.id, NEW.practice_id, NEW.searched);
 END""",
     ),
-    # Not by PostgreSQL's parser, which reads addresses, numbers and hyphens in its own way.
+    # Not by PostgreSQL's parser, which reads addresses, numbers and hyphens in its own way. `fastupdate` would keep
+    # new words in a list that each search reads from end to end.
     "postgresql": (
-        "CREATE INDEX ix_patients_words ON patients USING gin (array_to_tsvector(string_to_array(searched, ' ')))",
+        """
+CREATE INDEX ix_patients_words ON patients
+  USING gin (array_to_tsvector(string_to_array(searched, ' '))) WITH (fastupdate = off)""",
     ),
 }
 WORDS = re.compile(r"\w+")
