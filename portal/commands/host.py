@@ -147,7 +147,9 @@ def web(port: int) -> None:
         app = here.app
         _say_the_set_up_code(here.settings, port)
     try:
-        server = waitress.create_server(app, host=HOST, port=port, threads=8, ident=None, **_proxy(here.settings))
+        server = waitress.create_server(
+            app, host=HOST, port=port, threads=8, ident=None, **proxy_options(here.settings)
+        )
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None
     server.run()
@@ -162,7 +164,7 @@ def _say_the_set_up_code(settings: Settings, port: int) -> None:
         end_set_up_code(settings)
 
 
-def _proxy(settings: Settings) -> dict[str, object]:
+def proxy_options(settings: Settings) -> dict[str, object]:
     """With PORTAL_PUBLIC_URL a web server on this machine stands in front; it says whose the request is, so that
     tries are counted by address."""
     if settings.public_url is None:

@@ -250,6 +250,8 @@ class _Note:
         self.field, self.before, self.after = field, before, after
 
     def __call__(self, sender: Flask, user: Any, **_: Any) -> None:
+        if user.joined_at is None:  # an invitation that was lost, and the link to a new password taken instead
+            user.joined_at = clock.now()
         who = Who(user.id, user.name)
         note_own_change(user.practice_id, who, self.field, self.before, self.after, clock.now())
 

@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from portal import clock
 from portal.actions import staff
 from portal.actions.staff import PRACTICE_ROLES, Invited, NoSuchColleague, StaffRefused, full_name
+from portal.core.phrases import plain
 from portal.core.roles import IN_WORDS, Permission
 from portal.invitations import link_for
 from portal.mail import MailFailed, send_mail
@@ -102,7 +103,7 @@ def _hand_over(invited: Invited) -> ResponseReturnValue:
             send_mail(
                 smtp_url,
                 invited.email,
-                f"Your way in to the SMS reminders of {g.practice.name}"[:200],
+                f"Your way in to the SMS reminders of {plain(g.practice.name)}",
                 _letter(invited.name, link),
             )
             return _done(f"{invited.name} has been sent a link, which works for 7 days.")
@@ -123,8 +124,9 @@ def hand_over() -> ResponseReturnValue:
 
 def _letter(name: str, link: str) -> str:
     return (
-        f"Hello {name},\n\n{who().name} invites you to the SMS reminders of {g.practice.name}. Choose a password "
-        f"here; the link works once, for 7 days:\n\n{link}\n\nIf you do not know what this is about, do nothing.\n"
+        f"Hello {name},\n\n{who().name} invites you to the SMS reminders of {plain(g.practice.name)}. "
+        f"Choose a password here; the link works once, for 7 days:\n\n{link}\n\n"
+        "If you do not know what this is about, do nothing.\n"
     )
 
 

@@ -1,12 +1,15 @@
 """Who tries too often is stopped: by address and by account, counted in the embedded Redis, or in memory."""
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import waitress
 from flask import Flask
 
 from portal import create_app
+from portal.commands.host import proxy_options
 from portal.config import Settings
 from portal.embedded import counters_address, redis_pid
 from portal.store.database import db
@@ -126,3 +129,29 @@ def test_a_colleague_at_the_same_desk_is_not_kept_out(counted: Settings) -> None
         app.config["WTF_CSRF_ENABLED"] = True
         assert submit(visitor(app), "/sign-in", email=OWNER, password=PASSWORD).status_code == 302
         db.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "forwarded", "seen"),
+    [
+        ("https://reminders.clinic.example", "203.0.113.7", "203.0.113.7"),
+        (
+            "https://reminders.clinic.example",
+            "6.6.6.6, 203.0.113.7",
+            "203.0.113.7",
+        ),  # the first is the visitor's word
+        ("https://reminders.clinic.example", None, "127.0.0.1"),
+        (None, "203.0.113.7", "127.0.0.1"),  # nobody stands in front
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_behind_a_web_server_tries_are_counted_by_the_visitors_address(
+    settings: Settings, public_url: str | None, forwarded: str | None, seen: str
+) -> None:
+    def tell(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        return [environ["REMOTE_ADDR"].encode()]
+
+    options = proxy_options(replace(settings, public_url=public_url))
+    with closing(waitress.create_server(tell, host="127.0.0.1", port=0, **options)) as server:
+        environ = {"REMOTE_ADDR": "127.0.0.1"} | ({"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {})
+        assert server.application(environ, None) == [seen.encode()]
