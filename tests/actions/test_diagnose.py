@@ -285,3 +285,44 @@ def test_played_days_lie_in_the_future_and_are_still_explained(app: Flask) -> No
         run_pass(clinic.id, PASS_AT + hours * HOUR, now)
     assert diagnose(clinic.id, "cancelled", now).reasons == (Reason.APPOINTMENT_CANCELLED,)
     assert diagnose(clinic.id, "late", now).reasons == (Reason.BOOKED_TOO_LATE,)
+
+
+def test_what_holds_after_a_mend_is_said_in_one_sentence(app: Flask) -> None:
+    clinic = Clinic()
+    appointment = clinic.book("a")
+    tomorrows = clinic.book("b", starts="2031-05-10 09:30")
+    assert diagnose(clinic.id, "a", BEFORE).outlook == "Mia's reminder goes at 10am today."
+    assert diagnose(clinic.id, "a", PASS_AT).outlook == "Mia's reminder goes before 11am today."
+    assert diagnose(clinic.id, "b", BEFORE).outlook == "Mia's reminder goes at 10am on Friday 9 May."
+    assert diagnose(clinic.id, "a", EVENING).outlook == (
+        "No further try comes by itself for this appointment. It holds from the next reminder on."
+    )
+    late = diagnose(clinic.id, "a", PASS_AT + timedelta(days=2))
+    assert late.outlook.endswith("It holds from the next appointment's reminder on.")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert diagnose(clinic.id, "a", PASS_AT).outlook == "Mia's reminder is on its way."
+    clinic.change(clinic.business, sms_reminders=False)
+    assert diagnose(clinic.id, "a", PASS_AT).outlook == (
+        "Mia's reminder is scheduled, but will be held back: Reminders are switched off for this business."
+    )
+    assert diagnose(clinic.id, "b", PASS_AT).outlook == (
+        "Still in the way: Reminders are switched off for this business."
+    )
+    with store.transaction(clinic.id) as session:
+        session.scalars(select(Message)).one().status = Status.SENT
+    assert (
+        diagnose(clinic.id, "a", PASS_AT).outlook == "Mia's reminder was sent already: it holds from the next one on."
+    )
+    clinic.change(clinic.business, sms_reminders=True)
+    clinic.change(tomorrows, cancelled_at=PASS_AT)
+    assert diagnose(clinic.id, "b", PASS_AT).outlook == "No reminder is due: the appointment is cancelled."
+    assert appointment.id != tomorrows.id
+
+
+def test_only_the_opt_out_of_the_number_that_would_be_texted_is_told(app: Flask) -> None:
+    clinic = Clinic()
+    appointment = clinic.book("a")
+    with store.transaction(clinic.id) as session:
+        a_number(session, session.get_one(store.patients.Patient, appointment.patient_id), MOBILES[1], position=1)
+        session.add(OptOut(source=OptOutSource.REPLY, e164="+61491570110", recorded_at=BEFORE))
+    assert crossed(diagnose(clinic.id, "a", BEFORE)) == {}

@@ -12,6 +12,7 @@ from portal.core.timing import (
     TimeError,
     UnknownZone,
     appointment_date,
+    coming_week,
     day_passes,
     deadline,
     due_date,
@@ -457,3 +458,17 @@ def test_missed_days_are_exactly_those_over_and_without_a_pass(
         over = now >= max(day_passes(day, name, window_start)) + HOUR
         watched = day > local(watched_since, name).date()
         assert (day in found) == (over and watched and 0 <= ago <= 14 and day not in handled)
+
+
+@pytest.mark.parametrize(
+    ("hour", "lead_days", "first", "last"),
+    [
+        ("09:00", 1, "2031-05-08", "2031-05-14"),
+        ("15:59", 1, "2031-05-08", "2031-05-14"),
+        ("16:00", 1, "2031-05-09", "2031-05-15"),  # today's last pass hour is over
+        ("09:00", 3, "2031-05-10", "2031-05-16"),
+    ],
+)
+def test_the_coming_week_begins_with_the_reminders_still_due(hour: str, lead_days: int, first: str, last: str) -> None:
+    now = resolve(datetime.fromisoformat(f"2031-05-07 {hour}"), SYDNEY)
+    assert coming_week(now, SYDNEY, lead_days, 10) == (date.fromisoformat(first), date.fromisoformat(last))

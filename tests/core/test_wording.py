@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,18 @@ from portal.core.phrases import clock_time, counted, day, day_and_time, listed, 
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.reminders import POLICY, Preference, Sending
 from portal.core.states import Status
-from portal.core.wording import LABELS, OUTCOMES, Context, event, found, reasons_in_short, recorded_reasons, words
+from portal.core.wording import (
+    LABELS,
+    OUTCOMES,
+    Changed,
+    Context,
+    event,
+    found,
+    reasons_in_short,
+    recorded_reasons,
+    who_changed,
+    words,
+)
 
 TODAY = date(2031, 5, 7)
 HOSTILE = "<script>alert(1)</script>\x1b[31m{{ 7*7 }} {0} %s \u202e\n[red]bold[/red]" + "x" * 500
@@ -145,6 +157,34 @@ def test_a_missing_mobile_names_the_numbers_that_are_there(numbers: list[PhoneNu
     said = words(Reason.NO_MOBILE_NUMBER, replace(KNOWN, numbers=numbers))
     assert (said.says, said.fix) == (says, fix)
     assert said.place == "/patients/1001"
+
+
+@pytest.mark.parametrize(
+    ("reason", "known", "says"),
+    [
+        (Reason.SENDING_OFF, {}, 'Paused by Dana on Saturday 3 May: "asked for it".'),
+        (Reason.BUSINESS_REMINDERS_OFF, {}, 'Switched off by Dana on Saturday 3 May: "asked for it".'),
+        (Reason.NO_TEMPLATE, {}, 'Set by Dana on Saturday 3 May: "asked for it".'),
+        (
+            Reason.PREFERS_EMAIL,
+            {"preference": Preference.EMAIL},
+            'Mia\'s own preference is Email. Set by Dana on Saturday 3 May: "asked for it".',
+        ),
+        (Reason.PREFERS_NONE, {"preference": Preference.NONE}, 'Set by Dana on Saturday 3 May: "asked for it".'),
+        (Reason.OPTED_OUT, {"opt_out": "staff"}, 'Recorded by Dana on Saturday 3 May: "asked for it".'),
+        (Reason.PATIENT_ARCHIVED, {}, 'Archived by Dana on Saturday 3 May: "asked for it".'),
+    ],
+)
+def test_who_set_it_when_and_why_is_said(reason: Reason, known: dict[str, Any], says: str) -> None:
+    changed = Changed("Dana", wall("2031-05-03 09:00"), "asked for it")
+    assert words(reason, replace(KNOWN, changes={reason: changed}, **known)).says.endswith(says)
+    assert "Dana" not in words(reason, replace(KNOWN, **known)).says
+    hostile = Changed(HOSTILE, wall("2031-05-03 09:00"), HOSTILE)
+    said = words(reason, replace(KNOWN, changes={reason: hostile}, **known)).says
+    assert said.isprintable() and len(said) < 700
+    assert (
+        who_changed(reason, replace(KNOWN, changes={reason: changed})) == "Changed by Dana on Saturday 3 May at 9am."
+    )
 
 
 def test_an_american_number_is_not_called_a_mobile_for_sure() -> None:
