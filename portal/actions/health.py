@@ -15,7 +15,6 @@ from portal.store.health import PracticeFigures
 from portal.store.passes import Pass
 
 RECENT = timedelta(hours=24)
-MOST_RECENT = 10_000  # messages that a look at the recent ones reads
 
 _LOOK_BACK = timedelta(days=3)
 _HOUR = timedelta(hours=1)
@@ -51,9 +50,10 @@ class Health:
 def look(now: datetime) -> Health:
     with store.everything() as session:
         figures = store.health.get_figures(session, now)
+        practices = store.health.list_practice_figures(session)
         businesses, unhandled_hours, late_businesses = _look_at_hours(session, now)
         return Health(
-            practices=store.health.list_practice_figures(session),
+            practices=practices,
             businesses=businesses,
             passes=store.passes.list_passes(session, _PASSES),
             last_pass_at=figures.last_pass_at,
@@ -62,15 +62,15 @@ def look(now: datetime) -> Health:
             missed_days=store.health.list_missed_days(session, (now - _LOOK_BACK).date()),
             due=figures.due,
             due_since=figures.due_since,
-            in_doubt=figures.in_doubt,
+            in_doubt=sum(practice.in_doubt for practice in practices),
             account_refused=figures.account_refused,
         )
 
 
 def count_recent(now: datetime) -> dict[Status, int]:
-    """The messages of the last day by their state; at most of the newest MOST_RECENT."""
+    """The messages of the last day by their state."""
     with store.everything() as session:
-        return store.health.count_recent(session, now - RECENT, MOST_RECENT)
+        return store.health.count_recent(session, now - RECENT)
 
 
 def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from portal.actions.health import MOST_RECENT, Health
+from portal.actions.health import Health
 from portal.actions.watch import Readiness
 from portal.core.reminders import Sending
 from portal.core.states import Status
@@ -39,7 +39,7 @@ def exposition(found: Readiness, recent: dict[Status, int], can_send: bool, now:
         _put_health(figures, found.health, now)
         figures.put_each(
             "messages_recent",
-            f"Messages that came into being within 24 hours, by outcome (of the newest {MOST_RECENT:,})",
+            "Messages that came into being within 24 hours, by outcome",
             "outcome",
             {status.value: recent.get(status, 0) for status in Status},
         )
