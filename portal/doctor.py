@@ -91,7 +91,8 @@ def _database(settings: Settings, now: datetime) -> Generator[Finding, None, Hea
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
-    names = ["secret_key", "portal.db", "portal.db-wal", "portal.db-shm", "broker.sock", "appendonlydir"]
+    secrets = ["secret_key", "set_up_code"]
+    names = [*secrets, "portal.db", "portal.db-wal", "portal.db-shm", "broker.sock", "appendonlydir"]
     open_to_others = [
         path.name
         for path in [settings.data_dir, *(settings.data_dir / name for name in names)]

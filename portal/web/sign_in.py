@@ -6,12 +6,13 @@ import threading
 import unicodedata
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 
 import flask_security
-from flask import Flask, abort, current_app, g, redirect, request, session, url_for
+from flask import Flask, abort, current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import MailUtil, PasswordUtil, RoleMixin, Security, Totp
+from flask_security import MailUtil, PasswordUtil, RoleMixin, Security, Totp, current_user
 from flask_security.datastore import UserDatastore
 from flask_security.mail_util import EmailValidateException
 from flask_security.signals import (
@@ -21,6 +22,7 @@ from flask_security.signals import (
     tf_profile_changed,
     user_authenticated,
 )
+from flask_security.utils import check_and_get_token_status
 from flask_wtf import CSRFProtect
 from passlib.exc import UsedTokenError
 
@@ -234,6 +236,7 @@ def register(app: Flask, settings: Settings) -> None:
         totp_cls=_OneUseTotp,
     )
     security.want_json(lambda request: False)  # pages only
+    _keep_the_picture(app)
     app.before_request(_keep_inside)
     user_authenticated.connect(_begin_session, app)
     for signal, field, before, after in (
@@ -264,6 +267,38 @@ def _keep_inside() -> ResponseReturnValue | None:
     if endpoint.startswith("security.") and "next" in request.values and not inside(request.values["next"], ""):
         return redirect(request.path, 303)
     return None
+
+
+def _keep_the_picture(app: Flask) -> None:
+    """Where the first code of a new phone has a slip in it, the same picture is shown again: Flask-Security makes
+    another one, and what was scanned would be worth nothing."""
+    endpoint = "security.two_factor_setup_validate"
+    view = app.view_functions[endpoint]
+
+    @wraps(view)
+    def validate(token: str) -> ResponseReturnValue:
+        answer = view(token)
+        if not getattr(answer, "location", "").startswith(url_for("security.two_factor_setup")):
+            return cast(ResponseReturnValue, answer)
+        expired, invalid, state = check_and_get_token_status(
+            token, "tf_setup", app.config["SECURITY_TWO_FACTOR_SETUP_WITHIN"]
+        )
+        if expired or invalid:
+            return cast(ResponseReturnValue, answer)
+        session.pop("_flashes", None)  # said beside the field instead
+        scanned = app.extensions["security"].totp_factory.fetch_setup_values(state["totp_secret"], current_user)
+        page = render_template(
+            "security/two_factor_setup.html",
+            chosen_method="authenticator",
+            changing=True,
+            state_token=token,
+            authr_qrcode=scanned["image"],
+            authr_key=scanned["key"],
+            code_error=_WORDS["TWO_FACTOR_INVALID_TOKEN"],
+        )
+        return page, 422
+
+    app.view_functions[endpoint] = validate
 
 
 def _begin_session(sender: Flask, user: User, **_: Any) -> None:

@@ -60,6 +60,27 @@ def test_the_picture_is_in_the_page_itself_and_the_key_beside_it(client: FlaskCl
     assert 'autocomplete="one-time-code"' in page.text
 
 
+def test_after_a_slip_in_the_first_code_the_same_picture_is_there(app: Flask, client: FlaskClient) -> None:
+    picture, key = re.compile(r'src="(data:[^"]+)"'), re.compile(r'class="key">([^<]+)<')
+    scanned = submit(client, SETUP, setup="authenticator")
+    action = re.search(r'<form action="(/account/second-factor/[^"]+)"', scanned.text)
+    assert action
+    fields = {"csrf_token": form_token(scanned.text), "code": "000000"}
+    again = client.post(html.unescape(action[1]), data=fields)
+    assert again.status_code == 422
+    assert picture.findall(again.text) == picture.findall(scanned.text)
+    assert key.findall(again.text) == key.findall(scanned.text)
+    assert "was used before" in again.text and 'aria-invalid="true"' in again.text
+    assert look_up(OWNER).tf_primary_method is None
+    secret = app.extensions["security"].totp_factory._totp(
+        key=key.findall(scanned.text)[0].replace("-", ""), format="base32"
+    )
+    right = client.post(html.unescape(action[1]), data=fields | {"code": code(app, secret.to_json())})
+    assert right.location == "/account"
+    another = client.post("/account/second-factor/of-another", data=fields)
+    assert another.status_code == 302
+
+
 def test_once_set_up_the_password_alone_does_not_do(app: Flask, client: FlaskClient) -> None:
     secret = set_up(app, client)
     assert "On: you are asked for a code" in client.get("/account").text
