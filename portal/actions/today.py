@@ -85,6 +85,11 @@ class Day:
         return len({line.patient_id for line in (*self.will, *self.did)})
 
     @property
+    def texted(self) -> list[Line]:
+        """Earliest first."""
+        return sorted((*self.will, *self.did), key=lambda line: (line.starts_local, line.appointment_id))
+
+    @property
     def is_on_its_way(self) -> bool:
         """Whether some wait for the provider still."""
         return any(line.status in ON_ITS_WAY for line in self.did)

@@ -89,7 +89,7 @@ def test_a_day_without_any_pass_is_an_alarm_the_next_morning(
     watched_clinic().book("1")
     set_clock(monkeypatch, PASS_AT + DAY - 2 * HOUR)
     page = read(client)
-    assert "The reminders due yesterday at 10am did not run. No reminder has gone that day." in page
+    assert "The reminders due yesterday at 10am did not run. None went that day." in page
     assert "Booked too late for their reminders" in page
     assert "the reminders did not run" in page
 
