@@ -1,0 +1,64 @@
+"""The full-text index: an upgrade files what is there, and whatever writes messages files them."""
+
+import flask_migrate
+from flask import Flask
+from sqlalchemy import text
+
+from portal import store
+from portal.actions.browse_log import Asked, browse
+from portal.actions.remind import run_pass
+from portal.store.database import db
+from tests.builders import PASS_AT, Clinic
+
+
+def found(practice_id: str, search: str) -> list[str]:
+    return [entry.full_name for entry in browse(practice_id, 50, Asked(search=search)).entries]
+
+
+def index() -> tuple[list[tuple[int, str]], list[tuple[object, ...]]]:
+    """(message, its words), with the volumes."""
+    with db.engine.connect() as connection:
+        id_ = "rowid" if connection.dialect.name == "sqlite" else "id"
+        columns = "words" if connection.dialect.name == "sqlite" else "tsvector_to_array(words)"
+        words = connection.execute(text(f"SELECT {id_}, {columns} FROM message_words ORDER BY 1"))
+        filed = [(i, " ".join(sorted(w.split() if isinstance(w, str) else w))) for i, w in words]
+        volumes = connection.execute(text("SELECT practice_id, first_id, size, since, until FROM search_volumes"))
+        return filed, sorted(tuple(map(str, row)) for row in volumes)
+
+
+def test_an_upgrade_files_the_messages_that_are_there(app: Flask) -> None:
+    riverside, northgate = Clinic("riverside"), Clinic("northgate")
+    riverside.book("a", patient={"first_name": "Łukasz"})
+    northgate.book("a", patient={"first_name": "Zoë", "mobile": None})
+    for clinic in (northgate, riverside):
+        run_pass(clinic.id, PASS_AT, PASS_AT)
+    volumes = index()[1]
+    flask_migrate.downgrade(revision="0004")
+    flask_migrate.upgrade()
+    assert index()[1] == volumes
+    assert found("riverside", "lukasz see") == ["Łukasz Nguyen"]
+    assert found("riverside", "570 006") == ["Łukasz Nguyen"]
+    assert found("northgate", "zoe") == ["Zoë Nguyen"]
+    assert found("northgate", "lukasz") == []
+
+
+def test_an_upgrade_files_as_writing_does(app: Flask) -> None:
+    clinic = Clinic()
+    for number in range(5):
+        clinic.book(str(number), patient={"first_name": f"Ada{number} Ç"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    written = index()
+    flask_migrate.downgrade(revision="0004")
+    flask_migrate.upgrade()
+    assert index() == written
+
+
+def test_filing_anew_leaves_the_index_as_it_is(app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    ids = run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert ids
+    written = index()
+    with store.transaction(clinic.id) as session:
+        store.messages.index_messages(session, ids.message_ids)
+    assert index() == written
