@@ -155,7 +155,9 @@ def _url(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
 def _database_url(value: str | None, data_dir: Path) -> str:
     if value is None:
         return f"sqlite:///{data_dir / 'portal.db'}"
-    if value.startswith(("sqlite:///", "postgresql+psycopg://")):
+    if value.startswith("sqlite:///"):
+        return f"sqlite:///{Path(value.removeprefix('sqlite:///')).absolute()}"
+    if value.startswith("postgresql+psycopg://"):
         return value
     raise ConfigError("PORTAL_DATABASE_URL is not an address that starts with postgresql+psycopg:// or sqlite:///.")
 

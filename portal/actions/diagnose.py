@@ -164,7 +164,7 @@ def with_message(context: Context, message: Message, events: Sequence[MessageEve
     for event in events:
         reason, _, said = event.detail.partition(";")
         if event.event == Status.FAILED and reason == Reason.PROVIDER_REFUSED:
-            title = said.partition(";")[2]
+            title = said.partition(";")[2] or title  # a later pass's own event has none
     return replace(
         context,
         deadline=local(message.deadline_at, zone) if message.deadline_at else None,

@@ -52,7 +52,7 @@ def look(now: datetime) -> Health:
             missed_days=store.health.list_missed_days(session, (now - _LOOK_BACK).date()),
             due=due,
             due_since=due_since,
-            in_doubt=store.health.count_in_doubt(session),
+            in_doubt=store.health.count_in_doubt(session, now),
             account_refused=store.host.find_state(session, store.host.ACCOUNT_REFUSED),
         )
 

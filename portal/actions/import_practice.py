@@ -157,6 +157,7 @@ def _save(
             counts[FILE].changed = int(bool(merged.values))
             counts[FILE].unchanged = 1 - counts[FILE].changed
             conflicts = [Conflict(FILE, practice_id, key_of(filled)) for filled in merged.conflicts]
+    zones = store.practices.list_zones(session)
     apply = Apply(session, practice, check.scratch, check.report, counts, check.sizes, now)
     for table in IN_ORDER:
         if table.file not in check.files:
@@ -169,7 +170,8 @@ def _save(
             apply.apply_rows(table)
     if practice.country != country:
         store.patients.parse_numbers_again(session, practice_id, practice.country)
-    follow_zones(session, practice_id)
+    if moved := [id_ for id_, zone in store.practices.list_zones(session).items() if zones.get(id_, zone) != zone]:
+        follow_zones(session, practice_id, moved)
     missing: list[str] = []
     if APPOINTMENTS.file in check.files and check.files[APPOINTMENTS.file].is_whole:
         for some in find_missing(session, check.scratch, now):

@@ -13,7 +13,7 @@ from portal import store
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.states import Direction, Kind, Status
-from portal.core.timing import PassHour, appointment_date, deadline, pass_hour
+from portal.core.timing import PassHour, appointment_date, deadline, pass_hour, quiet_from
 from portal.store.credits import EntryKind
 from portal.store.facts import Reminder
 from portal.store.messages import DAY_BEFORE
@@ -74,6 +74,8 @@ def _claim_hours(session: Session, practice: Practice, pass_: Pass) -> dict[int,
         business.id: hour
         for business in store.practices.list_businesses(session)
         if (hour := pass_hour(pass_.at, business.timezone, practice.window_start))
+        # Nothing that it queued would be sent any more: the day is accounted for as one without a pass.
+        and pass_.started_at < quiet_from(pass_.at, business.timezone)
     }
     if not hours:
         return {}
@@ -188,6 +190,7 @@ def _decided(practice: Practice, outcome: Outcome, at: datetime, now: datetime) 
     return {
         "status": outcome.status,
         "reasons": outcome.reasons,
+        "patient_id": reminder.patient_id,
         "sender": practice.sender if decision.to else None,
         "to_number": decision.to,
         "body": decision.text,

@@ -379,6 +379,7 @@ _ANSWERS: Mapping[str, str] = {
     "dns": "its address could not be found",
     "no-connection": "it refused the connection",
     "connect-timeout": "it could not be connected to in time",
+    "address": "its address cannot be used",
     "certificate": "its certificate is not one that can be trusted",
 }
 

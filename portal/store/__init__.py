@@ -15,9 +15,10 @@ from portal.store import (
     practices,
     revision,
 )
-from portal.store.database import everything, reading, transaction
+from portal.store.database import Unavailable, everything, reading, transaction
 
 __all__ = [
+    "Unavailable",
     "appointments",
     "communications",
     "credits",

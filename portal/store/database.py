@@ -18,6 +18,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -29,6 +30,9 @@ from sqlalchemy.orm import (
 )
 
 from portal.store.types import RowId
+
+# Locked for too long, gone for a while, or a deadlock: the same transaction may succeed when tried again.
+Unavailable = OperationalError
 
 _EVERYTHING = object()
 _SCOPE = "practice_id"
@@ -136,7 +140,10 @@ def _session(scope: object, *, write: bool) -> Iterator[Session]:
     session.info[_SCOPE] = scope
     try:
         # On SQLite a writer says so at its start: a reader that turns writer midway cannot wait its turn.
-        session.connection(execution_options={"portal_write": write})
+        options: dict[str, Any] = {"portal_write": write}
+        if not write and session.get_bind().dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"  # all statements see the same; SQLite's do anyway
+        session.connection(execution_options=options)
         yield session
         if write:
             session.commit()

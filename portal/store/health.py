@@ -20,8 +20,9 @@ def count_due(session: Session, now: datetime) -> tuple[int, datetime | None]:
     return row[0], row[1]
 
 
-def count_in_doubt(session: Session) -> int:
-    return session.scalar(select(func.count()).where(Message.status == Status.UNKNOWN)) or 0
+def count_in_doubt(session: Session, now: datetime) -> int:
+    in_doubt = Message.status == Status.UNKNOWN, Message.claimed_at <= now  # the second for the index's sake
+    return session.scalar(select(func.count()).where(*in_doubt)) or 0
 
 
 def last_pass_at(session: Session) -> datetime | None:

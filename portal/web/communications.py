@@ -43,7 +43,7 @@ def show(message_id: int) -> str:
 
 
 def _before(asked: int | None) -> int | None:
-    return None if asked is None else min(asked, _LARGEST_ID)
+    return None if asked is None else max(0, min(asked, _LARGEST_ID))
 
 
 def _status(asked: str) -> Status | None:
