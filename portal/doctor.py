@@ -78,7 +78,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield from _redis(settings)
     yield from _provider(settings)
     if health:
-        yield from _practices(health)
+        yield from _practices(health, now)
         yield from _passes(health, now)
         yield from _messages(health, settings, now)
     yield from _surroundings(settings)
@@ -156,7 +156,7 @@ def _provider(settings: Settings) -> Iterator[Finding]:
         yield _note("provider", "VONAGE_SIGNATURE_SECRET is not set: what the provider reports cannot be verified")
 
 
-def _practices(health: Health) -> Iterator[Finding]:
+def _practices(health: Health, now: datetime) -> Iterator[Finding]:
     if not health.practices:
         yield _mend("practices", "there is none", "portal import DIR")
         return
@@ -164,6 +164,12 @@ def _practices(health: Health) -> Iterator[Finding]:
     for practice in health.practices:
         if not practice.sender:
             yield _mend("practices", f"{practice.id} has no sender", "set it in practice.json and import that")
+        if practice.imported_at is None:
+            yield _note("practices", f"{practice.id}: no export was imported yet", "portal import DIR")
+        else:
+            yield _ok(
+                "practices", f"{practice.id}: appointments were last updated {_ago(now - practice.imported_at)}"
+            )
         if practice.sending != Sending.ON:
             yield _note(
                 "practices",

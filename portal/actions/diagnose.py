@@ -12,12 +12,13 @@ from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
 from portal.core.reminders import cost
-from portal.core.states import Status
+from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import due_date, local
 from portal.core.wording import Context, recorded_reasons
 from portal.store.appointments import Appointment
 from portal.store.facts import Reminder
 from portal.store.messages import Message, MessageEvent
+from portal.store.patients import Patient
 from portal.store.practices import Business, Practice
 
 _DECISIONS = frozenset({Status.QUEUED.value, Status.NOT_SENT.value, Status.FAILED.value})
@@ -57,10 +58,9 @@ def build_case(
     next_pass_at = due.next_pass_at(booked_at, cancelled_at)
     is_unmet = message is None and next_pass_at is None
     (outcome,) = decide_in_turn(practice, [reminder])  # as a pass would now
-    details = reminder.facts.details
     return Case(
         appointment=appointment.external_id,
-        patient=" ".join(filter(None, (details.patient_first_name, details.patient_last_name))),
+        patient=_whom(session, reminder, message),
         timezone=appointment.timezone,
         starts_local=appointment.starts_wall,
         facts=reminder.facts,
@@ -77,12 +77,22 @@ def build_case(
     )
 
 
+def _whom(session: Session, reminder: Reminder, message: Message | None) -> str:
+    """The patient's name: of a message that went, whose it was then."""
+    if message and message.patient_id and message.status not in RETRIED_BY_PASS:
+        return session.get_one(Patient, message.patient_id).full_name
+    details = reminder.facts.details
+    return " ".join(filter(None, (details.patient_first_name, details.patient_last_name)))
+
+
 def find_due_day(session: Session, practice: Practice, business: Business, starts_on: date, now: datetime) -> DueDay:
     """Of a business's appointments of that local date."""
     due_on = due_date(starts_on, practice.lead_days)
     times = store.diagnosis.list_pass_times(session, business.id, due_on, due_on)
     ran = {hour.hour: at for hour, at in times.items()}
-    return DueDay(starts_on, practice.lead_days, business.timezone, practice.window_start, ran, now)
+    return DueDay(
+        starts_on, practice.lead_days, business.timezone, practice.window_start, ran, business.watched_since, now
+    )
 
 
 def _booked_at(appointment: Appointment) -> datetime:
@@ -154,6 +164,7 @@ def _context(
         passes_begin=there(begins[0]),
         passes_end=there(due.ends),
         last_pass=there(last_ran),
+        was_watched=due.was_watched,
     )
     return context if message is None else with_message(context, message, events, zone)
 

@@ -20,6 +20,7 @@ class Practice:
     sending: str
     sender: str
     credits: int
+    imported_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,11 @@ class Health:
 
 def look(now: datetime) -> Health:
     with store.everything() as session:
+        imported = store.imports.list_last_imports(session)
         due, due_since = store.health.count_due(session, now)
         return Health(
             practices=[
-                Practice(row.id, row.sending, row.sender, row.credits)
+                Practice(row.id, row.sending, row.sender, row.credits, imported.get(row.id))
                 for row in store.practices.list_practices(session)
             ],
             businesses=len(store.practices.list_clocks(session)),

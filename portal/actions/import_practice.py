@@ -74,7 +74,7 @@ def import_folder(
                 saved = _save(session, id_, file, check, withdraw_missing, now)
                 seconds = time.perf_counter() - started
                 _record(session, id_, saved, now, seconds)
-                if rejected and rejected.rows:
+                if rejected:
                     rejected.keep()
     return ImportResult(
         practice_id=id_,
@@ -106,6 +106,10 @@ def _list_files(folder: Path) -> set[str]:
 
 def _find_id(file: PracticeFile | None, named: str | None) -> str | None:
     if file is None and named is None:
+        with store.everything() as session:
+            ids = [practice.id for practice in store.practices.list_practices(session)]
+        if len(ids) == 1:
+            return ids[0]
         raise CannotImport(f"There is no {FILE} in the folder: say with --practice which practice this is.")
     if file is None or named is None:
         return named if file is None else file.id

@@ -38,7 +38,9 @@ _MOST_FOR_PEOPLE = 200
 @click.command()
 @click.option("--appointment", metavar="ID", help="Only of this appointment (the export's id).")
 @click.option("--status", type=click.Choice([status.value for status in Status]), help="Only of this outcome.")
-@click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 200; all with --json.")
+@click.option(
+    "--most", type=click.IntRange(1, 1_000_000_000), help="Only the newest so many. Default: 200; all with --json."
+)
 @practice_option
 @json_option
 def log(appointment: str | None, status: str | None, most: int | None, practice: str | None, as_json: bool) -> None:
@@ -223,7 +225,9 @@ def _row(line: Line) -> tuple[str | Text, ...]:
 
 
 @click.command()
-@click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 50; all with --json.")
+@click.option(
+    "--most", type=click.IntRange(1, 1_000_000_000), help="Only the newest so many. Default: 50; all with --json."
+)
 @click.option("--practice", "practice", metavar="ID", help="Only of this practice.")
 @json_option
 def passes(most: int | None, practice: str | None, as_json: bool) -> None:

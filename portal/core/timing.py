@@ -32,7 +32,7 @@ class TimeError(ValueError):
 
 @lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})  # which name no place
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, Index, select
+from sqlalchemy import JSON, Float, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, row_id
@@ -24,6 +24,13 @@ class ImportRun(PracticeOwned, Model):
     seconds: Mapped[float] = mapped_column(Float)
 
     __table_args__ = (Index("ix_import_runs_practice", "practice_id", "id"),)
+
+
+def list_last_imports(session: Session) -> dict[str, datetime]:
+    """When each practice's export was last imported; for the host's own looks at itself."""
+    return dict(
+        session.execute(select(ImportRun.practice_id, func.max(ImportRun.at)).group_by(ImportRun.practice_id)).all()
+    )
 
 
 def list_imports(session: Session, most: int) -> Sequence[ImportRun]:

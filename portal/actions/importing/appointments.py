@@ -118,7 +118,8 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
         columns if any(row[name] != value for name, value in columns.items()) else None,
         tuple(conflicts),
         is_applied=bool(merged.values) or was_moved or row["timezone"] != columns["timezone"],
-        withdraws=was_moved or (is_cancelled and columns["cancelled_at"] <= now),
+        # Also where the other clock is ahead of ours: a pass before that time takes it up again.
+        withdraws=was_moved or is_cancelled,
     )
 
 
