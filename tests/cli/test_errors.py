@@ -198,7 +198,10 @@ def test_the_doctor_finds_a_stand_in_provider_and_its_balance_well(app: Flask, s
     with Simulator() as provider:
         found = findings(replace(settings, vonage_base_url=provider.url))
     assert found["provider"][0] == (Level.OK, f"{provider.url}: the credentials work, 100.00 euros are left")
-    assert found["practices"] == [(Level.OK, "1 practice, 0 businesses")]
+    assert found["practices"] == [
+        (Level.OK, "1 practice, 0 businesses"),
+        (Level.NOTE, "riverside: no export was imported yet"),
+    ]
 
 
 def test_the_doctor_sees_doubt_missed_days_and_a_refused_account(app: Flask, settings: Settings) -> None:
