@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from portal.config import load_settings
+from portal.jobs import gateway  # noqa: F401  the pool asks for it here
 from portal.processes import stop_requested
 from portal.queue import Queue, connect
 
@@ -20,6 +21,7 @@ class Remaining(NamedTuple):
     enqueued: int
     next_in: float | None
     sentences: list[str]
+    queued: int = 1
 
 
 def note(*words: object) -> None:
