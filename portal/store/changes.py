@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
-from sqlalchemy import Index, Text, func, select, union_all
+from sqlalchemy import Index, Select, Text, bindparam, func, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, row_id
@@ -71,14 +72,28 @@ def list_last(session: Session, keys: Sequence[Key]) -> dict[Key, Change]:
     """The newest change of each that was ever changed."""
     last: dict[Key, Change] = {}
     for begin in range(0, len(keys), _AT_ONCE):
-        newest = union_all(
-            *(
-                select(func.max(Change.id).label("id")).where(
-                    Change.subject == subject, Change.subject_id == subject_id, Change.field == field
-                )
-                for subject, subject_id, field in keys[begin : begin + _AT_ONCE]
-            )
-        ).subquery()
-        for change in session.scalars(select(Change).join(newest, newest.c.id == Change.id)):
+        some = keys[begin : begin + _AT_ONCE]
+        values = {
+            f"{name}{number}": value
+            for number, key in enumerate(some)
+            for name, value in zip(("subject", "id", "field"), key, strict=True)
+        }
+        for change in session.scalars(_newest_of(tuple(key[1] is None for key in some)), values):
             last[change.subject, change.subject_id, change.field] = change
     return last
+
+
+@lru_cache(maxsize=64)
+def _newest_of(are_of_the_practice: tuple[bool, ...]) -> Select[Change]:
+    """For so many keys, some without an id: built once, for every page that shows a diagnosis asks it."""
+    newest = union_all(
+        *(
+            select(func.max(Change.id).label("id")).where(
+                Change.subject == bindparam(f"subject{number}", type_=Change.subject.type),
+                Change.subject_id.is_(None) if is_of_the_practice else Change.subject_id == bindparam(f"id{number}"),
+                Change.field == bindparam(f"field{number}"),
+            )
+            for number, is_of_the_practice in enumerate(are_of_the_practice)
+        )
+    ).subquery()
+    return select(Change).join(newest, newest.c.id == Change.id)

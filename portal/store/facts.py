@@ -223,18 +223,20 @@ _OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
 _ROWS = (Practice, Appointment, Business, AppointmentType, SmsTemplate, Patient, Message)
 
 
+_FIND = (
+    _SELECT.add_columns(*_ROWS, PhoneRow, _OfPatient, _OfNumber)
+    .join(Practice, Practice.id == Appointment.practice_id)
+    .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+    # Two joins, for each has its index: with one "or" a database may read all of a practice's.
+    .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
+    .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
+    .order_by(PhoneRow.position, PhoneRow.id)
+)
+
+
 def find(session: Session, which: ColumnElement[bool]) -> Found | None:
     """All of it in one query: a page that shows one appointment asks no more."""
-    rows = session.execute(
-        _SELECT.add_columns(*_ROWS, PhoneRow, _OfPatient, _OfNumber)
-        .join(Practice, Practice.id == Appointment.practice_id)
-        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
-        # Two joins, for each has its index: with one "or" a database may read all of a practice's.
-        .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
-        .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
-        .where(which)
-        .order_by(PhoneRow.position, PhoneRow.id)
-    ).all()
+    rows = session.execute(_FIND.where(which)).all()
     if not rows:
         return None
     practice, appointment, business, type_, template, patient, message, *_ = rows[0][len(_COLUMNS) :]

@@ -469,8 +469,6 @@ def test_missed_days_are_exactly_those_over_and_without_a_pass(
         ("09:00", 3, "2031-05-10", "2031-05-16"),
     ],
 )
-def test_the_coming_week_begins_with_the_reminders_still_due(
-    hour: str, lead_days: int, first: str, last: str
-) -> None:
+def test_the_coming_week_begins_with_reminders_still_due(hour: str, lead_days: int, first: str, last: str) -> None:
     now = resolve(datetime.fromisoformat(f"2031-05-07 {hour}"), SYDNEY)
     assert coming_week(now, SYDNEY, lead_days, 10) == (date.fromisoformat(first), date.fromisoformat(last))

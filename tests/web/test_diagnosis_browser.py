@@ -124,7 +124,7 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
             page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
         for details in page.locator("details").all():
             details.locator("summary").click()
-        found = Axe().run(page, context="main")
+        found = Axe().run(page)
         assert found.violations_count == 0, (name, found.generate_report())
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         for control in page.locator("main button:visible, .mend input:visible, summary:visible").all():

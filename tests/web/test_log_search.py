@@ -287,7 +287,7 @@ def test_the_address_holds_what_is_asked_for_and_no_more(client: FlaskClient, cl
     assert answer.text.strip() in page
     assert 'value="ada &amp; co"' in page
     assert re.search(r'<option value="1" selected>', page)
-    assert '<details class="more" open>' in page
+    assert '<details class="more-filters" open>' in page
     assert link(page, "Show all messages") == "/communications"
 
 
