@@ -42,11 +42,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.extensions["portal.settings"] = settings
     if settings.is_sqlite:
-        make_owner_only(settings.database_url.removeprefix("sqlite:///"))
+        try:
+            make_owner_only(settings.database_url.removeprefix("sqlite:///"))
+        except OSError as error:
+            raise config.ConfigError(f"PORTAL_DATABASE_URL: its file cannot be used ({error.strerror}).") from None
     db.init_app(app)
     Migrate(app, db, directory=str(_HERE / "migrations"), render_as_batch=True, compare_type=True)
 
-    import portal.store  # noqa: F401  every table is known to migrations
     from portal import doctor, queue, rq_dashboard
     from portal.web import register
 

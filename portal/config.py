@@ -145,9 +145,13 @@ def secret_key(settings: Settings, env: Mapping[str, str] = os.environ) -> str:
 def _url(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
     if value is None:
         return None
-    parts = urlsplit(value)
+    wrong = ConfigError(f"{name} is not an address that starts with {' or '.join(f'{s}://' for s in schemes)}.")
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # e.g. a bracket that is not closed
+        raise wrong from None
     if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
-        raise ConfigError(f"{name} is not an address that starts with {' or '.join(f'{s}://' for s in schemes)}.")
+        raise wrong
     try:
         _ = parts.port
     except ValueError:
@@ -177,9 +181,15 @@ def _smtp_url(value: str | None) -> str | None:
 def _database_url(value: str | None, data_dir: Path) -> str:
     if value is None:
         return f"sqlite:///{data_dir / 'portal.db'}"
-    if value.startswith(("sqlite:///", "postgresql+psycopg://")):
-        return value
-    raise ConfigError("PORTAL_DATABASE_URL is not an address that starts with postgresql+psycopg:// or sqlite:///.")
+    if value.startswith("sqlite:///"):
+        path = value.removeprefix("sqlite:///")
+        if not path or path.startswith(":") or "?" in path:
+            raise ConfigError("PORTAL_DATABASE_URL: sqlite:/// is followed by a file's path, and nothing else.")
+        return f"sqlite:///{Path(path).absolute()}"
+    if value.startswith("sqlite:"):
+        raise ConfigError("PORTAL_DATABASE_URL: a path follows sqlite:///, e.g. sqlite:////srv/portal/portal.db.")
+    url = _url("PORTAL_DATABASE_URL", value.split("?")[0].replace("@/", "@localhost/"), ("postgresql+psycopg",))
+    return value if url else ""
 
 
 def _base_url(value: str | None) -> str | None:
@@ -218,6 +228,6 @@ def _test_clock(value: str | None) -> datetime | None:
         instant = datetime.fromisoformat(value)
     except ValueError:
         instant = None
-    if instant is None or instant.tzinfo is None:
+    if instant is None or instant.tzinfo is None or not 1970 < instant.year < 9999:
         raise ConfigError("PORTAL_TEST_CLOCK is not a time with its offset, e.g. 2031-05-07T10:00:00+10:00.")
     return instant

@@ -68,7 +68,7 @@ def judge(settings: Settings, health: Health, queue: QueueSeen, now: datetime) -
 
 
 def _rows(settings: Settings, health: Health, now: datetime) -> Iterator[Finding]:
-    yield from _practices(health)
+    yield from _practices(health, now)
     yield from _passes(health, now)
     yield from _messages(health, settings, now)
 
@@ -156,7 +156,7 @@ def _no_credentials() -> Finding:
     return _mend("provider", "there are no credentials", CANNOT_SEND)
 
 
-def _practices(health: Health) -> Iterator[Finding]:
+def _practices(health: Health, now: datetime) -> Iterator[Finding]:
     if not health.practices:
         yield _mend("practices", "there is none", "portal import DIR")
         return
@@ -165,6 +165,13 @@ def _practices(health: Health) -> Iterator[Finding]:
     for practice in health.practices:
         if not practice.sender:
             yield _mend("practices", f"{practice.id} has no sender", "set it in practice.json and import that")
+        if practice.imported_at is None:
+            yield _note("practices", f"{practice.id}: no export was imported yet", "portal import DIR")
+        else:
+            yield _ok(
+                "practices",
+                f"{practice.id}: appointments were last updated {lasting(now - practice.imported_at)} ago",
+            )
         if practice.sending != Sending.ON:
             yield _note(
                 "practices",

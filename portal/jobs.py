@@ -44,7 +44,7 @@ def run_pass(practice_id: str, at: str) -> None:
     """Decide on a practice's due reminders, then enqueue those that go."""
     settings = _settings()
     with worker_app().app_context():
-        result = remind.run_pass(practice_id, datetime.fromisoformat(at), clock.now())
+        result = remind.run_pass(practice_id, datetime.fromisoformat(at), clock.now(), enqueues=settings.can_send)
     if result and settings.can_send:
         Queue(connect(settings)).enqueue_sends(practice_id, result.message_ids)
 
@@ -75,9 +75,10 @@ def sweep() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What a burst leaves. `enqueued`: messages just enqueued; `next_in`: seconds until the first message that
-    comes due within the wait; `sentences`: what stays queued, for people."""
+    """What a burst leaves. `queued`: messages; `enqueued`: of them, just now; `next_in`: seconds until the first
+    that comes due within the wait; `sentences`: what stays queued, for people."""
 
+    queued: int
     enqueued: int
     next_in: float | None
     sentences: tuple[str, ...]
@@ -93,19 +94,20 @@ def requeue_due(within_seconds: float) -> Remaining:
         with store.everything() as session:
             refused = store.host.find_state(session, store.host.ACCOUNT_REFUSED)
     if not count or first_due_at is None:
-        return Remaining(0, None, ())
+        return Remaining(0, 0, None, ())
     if not settings.can_send:
-        return Remaining(0, None, (f"{_messages(count)} queued.", CANNOT_SEND))
+        return Remaining(count, 0, None, (f"{_messages(count)} queued.", CANNOT_SEND))
     if refused:
         return Remaining(
-            enqueued, None, (f"{_messages(count)} queued: the provider refuses our account ({refused['code']}).",)
+            count,
+            enqueued,
+            None,
+            (f"{_messages(count)} queued: the provider refuses our account ({refused['code']}).",),
         )
     pause = first_due_at - now
-    if pause <= timedelta(seconds=within_seconds):
-        return Remaining(enqueued, max(0.5, pause.total_seconds()), ())
-    return Remaining(
-        enqueued, None, (f"{_messages(count)} queued, the first is due at {first_due_at:%H:%M:%S} UTC.",)
-    )
+    said = (f"{_messages(count)} queued, the first is due at {first_due_at:%H:%M:%S} UTC.",)
+    next_in = max(0.5, pause.total_seconds()) if pause <= timedelta(seconds=within_seconds) else None
+    return Remaining(count, enqueued, next_in, said)
 
 
 def _messages(count: int) -> str:

@@ -26,6 +26,7 @@ from portal.config import CANNOT_SEND, ConfigError, Settings, load_settings
 from portal.embedded import RedisUnavailable, ensure_redis, redis_pid
 from portal.errors import describe
 from portal.processes import STOP_SIGNALS, StopFlag, end_with_parent, end_with_supervisor, heed
+from portal.sms.gateway import AccountError
 
 BURST_WAIT = 60.0  # seconds that --burst waits for a retry
 
@@ -152,7 +153,9 @@ def run(settings: Settings, count: int, burst: bool) -> int:
     """Work until told to stop, or with `burst` until nothing is left to do now. Returns the exit status."""
     if settings.test_clock and not clock.is_shifted():
         clock.start_at(settings.test_clock)
-    if not settings.can_send:
+    if settings.can_send:
+        jobs.gateway(settings)  # credentials that cannot be used are said now, not by each job
+    else:
         click.secho(CANNOT_SEND, err=True, fg="red", bold=True)
     pool = Pool(settings, count)
     if burst:
@@ -163,7 +166,11 @@ def run(settings: Settings, count: int, burst: bool) -> int:
 
 
 def _work_off(pool: Pool) -> None:
-    """Ends when the queue is empty and no retry is due within BURST_WAIT; then says what remains."""
+    """Ends when the queue is empty and no retry is due within BURST_WAIT; then says what remains.
+
+    What is due and does not go, however often it is looked at, is not waited for longer than that either.
+    """
+    waited_for, deadline = -1, 0.0
     while True:
         pool.start(burst=True)
         if pool.was_stopped:
@@ -172,7 +179,9 @@ def _work_off(pool: Pool) -> None:
         with ProcessPoolExecutor(1, mp_context=_fork) as executor:
             remaining = executor.submit(_requeue_due).result()
         if not remaining.enqueued:
-            if remaining.next_in is None:
+            if remaining.queued != waited_for:
+                waited_for, deadline = remaining.queued, time.monotonic() + BURST_WAIT
+            if remaining.next_in is None or time.monotonic() > deadline:
                 click.echo("\n".join(remaining.sentences) or "Nothing remains.")
                 return
             _wait(pool, remaining.next_in)
@@ -203,13 +212,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("vonage").setLevel(logging.WARNING)  # its DEBUG prints texts, numbers and the key
     try:
         return run(load_settings(), options.n, options.burst)
-    except (ConfigError, RedisUnavailable, queue.JobFailed) as error:
+    except (AccountError, ConfigError, RedisUnavailable, queue.JobFailed) as error:
         click.echo(error, err=True)
         return 1
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 1000")
+    return int(text)

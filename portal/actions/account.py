@@ -13,9 +13,13 @@ LONGEST_BETWEEN_PROBES = timedelta(minutes=15)
 
 
 def account_refused(session: Session, code: str, now: datetime) -> None:
-    """All sending waits from now on; does nothing where it waits already."""
-    if store.host.find_state(session, ACCOUNT_REFUSED) is None:
+    """All sending waits from now on; where it waits already, only a probe's answer makes it wait longer."""
+    state = store.host.find_state(session, ACCOUNT_REFUSED)
+    if state is None:
         _record(session, {"since": now.isoformat(), "code": code}, FIRST_PROBE, now)
+    elif state.get("is_probing"):
+        pause = min(2 * timedelta(seconds=state["pause"]), LONGEST_BETWEEN_PROBES)
+        _record(session, state | {"code": code}, pause, now)
 
 
 def account_is_well(session: Session, now: datetime) -> None:
@@ -24,14 +28,15 @@ def account_is_well(session: Session, now: datetime) -> None:
 
 
 def account_probed(session: Session, now: datetime) -> None:
-    """One message is on its way to try; the next may after twice the pause."""
+    """One message is on its way to try. Another may in a minute: this one may turn out not to go."""
     state = store.host.find_state(session, ACCOUNT_REFUSED)
     if state is not None:
-        _record(session, state, min(2 * timedelta(seconds=state["pause"]), LONGEST_BETWEEN_PROBES), now)
+        probing = {"is_probing": True, "probe_at": (now + FIRST_PROBE).isoformat()}
+        store.host.record_state(session, ACCOUNT_REFUSED, state | probing, now)
 
 
 def _record(session: Session, state: dict[str, Any], pause: timedelta, now: datetime) -> None:
-    probe = {"pause": pause.total_seconds(), "probe_at": (now + pause).isoformat()}
+    probe = {"pause": pause.total_seconds(), "probe_at": (now + pause).isoformat(), "is_probing": False}
     store.host.record_state(session, ACCOUNT_REFUSED, state | probe, now)
 
 

@@ -80,7 +80,9 @@ def list_day(
         page = store.facts.list_page_of_day(session, practice, list(shown), day, begins, most + 1)
         ran = store.diagnosis.list_pass_times_of(session, list(shown), due_date(day, practice.lead_days))
     due = {
-        id_: DueDay(day, practice.lead_days, one.timezone, practice.window_start, ran.get(id_, {}), now)
+        id_: DueDay(
+            day, practice.lead_days, one.timezone, practice.window_start, ran.get(id_, {}), one.watched_since, now
+        )
         for id_, one in shown.items()
     }
     left = after.credits if after else practice.credits

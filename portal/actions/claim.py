@@ -23,7 +23,7 @@ from portal.store.practices import Practice
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One message in our hands, to be sent once. `claim` fences its answer; `client_ref` names it there."""
+    """One message in our hands, to be sent once. `claim` fences its answer."""
 
     message_id: int
     claim: str
@@ -45,18 +45,22 @@ class _Ready:
     attempt: Attempt
     decision: Decision
     was: MessageState
+    sender: str
+    patient_id: int
 
 
 def claim(
     session: Session,
     practice: Practice,
+    credits: int,
     message_ids: Sequence[int],
     preparer: Preparer,
     now: datetime,
     *,
     is_probe: bool = False,
 ) -> list[Attempt] | None:
-    """Claim those that are queued, due and may go; stop those that may not. The practice is locked.
+    """Claim those that are queued, due and may go; stop those that may not. The practice is locked;
+    `credits` is its balance.
 
     None where the provider refuses our account, so that nothing is to be claimed.
     """
@@ -71,15 +75,17 @@ def claim(
         for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys())
     ]
     ready: list[_Ready] = []
-    for reminder in reminders.values():
+    for reminder in sorted(reminders.values(), key=store.facts.in_turn):
         message = reminder.message
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
             continue
-        answer = _ask_again(reminder, message, practice, token, preparer, now)
+        answer = _ask_again(reminder, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
+            credits += message.charged
             stops.append(answer)
         else:
+            credits += message.charged - answer.attempt.charged
             ready.append(answer)
     stop_messages(session, practice.id, stops, now)
     _take(session, practice, ready, token, now)
@@ -90,6 +96,7 @@ def _ask_again(
     reminder: Reminder,
     message: MessageState,
     practice: Practice,
+    credits: int,
     token: str,
     preparer: Preparer,
     now: datetime,
@@ -104,7 +111,7 @@ def _ask_again(
     if message.deadline_at is not None and message.deadline_at <= now:
         return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
     # What was taken for it is its own, however low the balance is; a text that grew needs more.
-    decision = decide(reminder.facts, max(message.charged, practice.credits + message.charged))
+    decision = decide(reminder.facts, max(message.charged, credits + message.charged))
     if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
         return stop(decision.status, *decision.reasons)
     reference = f"{message.id}.{token}"
@@ -123,7 +130,7 @@ def _ask_again(
         decision.parts,
         same_again,
     )
-    return _Ready(attempt, decision, message)
+    return _Ready(attempt, decision, message, practice.sender, reminder.patient_id)
 
 
 def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: str, now: datetime) -> None:
@@ -135,7 +142,8 @@ def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: 
             {
                 "id": one.attempt.message_id,
                 "practice_id": practice.id,
-                "sender": practice.sender,
+                "patient_id": one.patient_id,
+                "sender": one.sender,
                 "to_number": one.decision.to,
                 "body": one.decision.text,
                 "segments": one.decision.parts,
@@ -144,6 +152,12 @@ def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: 
             for one in changed
         ],
     )
+    shorter = {
+        one.attempt.message_id: one.was.charged - one.attempt.charged
+        for one in changed
+        if one.attempt.charged < one.was.charged
+    }
+    give_back(session, practice.id, shorter, now)
     store.credits.record_entries(
         session,
         [
@@ -159,14 +173,9 @@ def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: 
             if one.attempt.charged > one.was.charged
         ],
     )
-    shorter = {
-        one.attempt.message_id: one.was.charged - one.attempt.charged
-        for one in changed
-        if one.attempt.charged < one.was.charged
-    }
-    give_back(session, practice.id, shorter, now)
 
 
 def _differs(one: _Ready) -> bool:
     was, decision = one.was, one.decision
-    return (was.to, was.body, was.charged) != (decision.to, decision.text, one.attempt.charged)
+    before = (was.patient_id, was.sender, was.to, was.body, was.charged)
+    return before != (one.patient_id, one.sender, decision.to, decision.text, one.attempt.charged)

@@ -14,14 +14,14 @@ from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
 from portal.core.reminders import cost
-from portal.core.states import Status
+from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import PassHour, due_date, local
 from portal.core.wording import Changed, Context, recorded_reasons
 from portal.store.appointments import Appointment
 from portal.store.changes import CREDITS, REMINDER_TEMPLATE, SENDING, SMS_REMINDERS, Change, Key, Subject
-from portal.store.facts import Found
+from portal.store.facts import Found, Reminder
 from portal.store.messages import Message, MessageEvent
-from portal.store.patients import OptOut
+from portal.store.patients import OptOut, Patient
 from portal.store.practices import Business, Practice
 
 _DECISIONS = frozenset({Status.QUEUED.value, Status.NOT_SENT.value, Status.FAILED.value})
@@ -60,10 +60,9 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
     next_pass_at = due.next_pass_at(reminder.booked_at, cancelled_at)
     is_unmet = message is None and next_pass_at is None
     (outcome,) = decide_in_turn(practice, [reminder])  # as a pass would now
-    details = reminder.facts.details
     return Case(
         appointment=appointment.external_id,
-        patient=" ".join(filter(None, (details.patient_first_name, details.patient_last_name))),
+        patient=_whom(session, reminder, message),
         timezone=appointment.timezone,
         starts_local=appointment.starts_wall,
         facts=reminder.facts,
@@ -80,6 +79,14 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
     )
 
 
+def _whom(session: Session, reminder: Reminder, message: Message | None) -> str:
+    """The patient's name: of a message that went, whose it was then."""
+    if message and message.patient_id and message.status not in RETRIED_BY_PASS:
+        return session.get_one(Patient, message.patient_id).full_name
+    details = reminder.facts.details
+    return " ".join(filter(None, (details.patient_first_name, details.patient_last_name)))
+
+
 def find_due_day(session: Session, practice: Practice, business: Business, starts_on: date, now: datetime) -> DueDay:
     """Of a business's appointments of that local date."""
     due_on = due_date(starts_on, practice.lead_days)
@@ -92,7 +99,9 @@ def _due_day(
 ) -> DueDay:
     due_on = due_date(starts_on, practice.lead_days)
     ran = {hour.hour: at for hour, at in times.items() if hour.local_date == due_on}
-    return DueDay(starts_on, practice.lead_days, business.timezone, practice.window_start, ran, now)
+    return DueDay(
+        starts_on, practice.lead_days, business.timezone, practice.window_start, ran, business.watched_since, now
+    )
 
 
 def _decisions(events: Sequence[MessageEvent]) -> list[Recorded]:
@@ -176,6 +185,7 @@ def _context(
             if (change := last_changes.get(key))
             for reason in reasons
         },
+        was_watched=due.was_watched,
     )
     return context if message is None else with_message(context, message, events, zone)
 
@@ -197,7 +207,7 @@ def with_message(context: Context, message: Message, events: Sequence[MessageEve
     for event in events:
         reason, _, said = event.detail.partition(";")
         if event.event == Status.FAILED and reason == Reason.PROVIDER_REFUSED:
-            title = said.partition(";")[2]
+            title = said.partition(";")[2] or title  # a later pass's own event has none
     return replace(
         context,
         deadline=local(message.deadline_at, zone) if message.deadline_at else None,

@@ -74,7 +74,7 @@ def import_folder(
                 saved = _save(session, id_, file, check, withdraw_missing, now)
                 seconds = time.perf_counter() - started
                 _record(session, id_, saved, now, seconds)
-                if rejected and rejected.rows:
+                if rejected:
                     rejected.keep()
     return ImportResult(
         practice_id=id_,
@@ -106,6 +106,10 @@ def _list_files(folder: Path) -> set[str]:
 
 def _find_id(file: PracticeFile | None, named: str | None) -> str | None:
     if file is None and named is None:
+        with store.everything() as session:
+            ids = [practice.id for practice in store.practices.list_practices(session)]
+        if len(ids) == 1:
+            return ids[0]
         raise CannotImport(f"There is no {FILE} in the folder: say with --practice which practice this is.")
     if file is None or named is None:
         return named if file is None else file.id
@@ -157,6 +161,7 @@ def _save(
             counts[FILE].changed = int(bool(merged.values))
             counts[FILE].unchanged = 1 - counts[FILE].changed
             conflicts = [Conflict(FILE, practice_id, key_of(filled)) for filled in merged.conflicts]
+    zones = store.practices.list_zones(session)
     apply = Apply(session, practice, check.scratch, check.report, counts, check.sizes, now)
     for table in IN_ORDER:
         if table.file not in check.files:
@@ -169,7 +174,8 @@ def _save(
             apply.apply_rows(table)
     if practice.country != country:
         store.patients.parse_numbers_again(session, practice_id, practice.country)
-    follow_zones(session, practice_id)
+    if moved := [id_ for id_, zone in store.practices.list_zones(session).items() if zones.get(id_, zone) != zone]:
+        follow_zones(session, practice_id, moved)
     missing: list[str] = []
     if APPOINTMENTS.file in check.files and check.files[APPOINTMENTS.file].is_whole:
         for some in find_missing(session, check.scratch, now):

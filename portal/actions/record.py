@@ -1,6 +1,7 @@
 """Record what the provider answered to each attempt."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,14 +16,25 @@ from portal.core.states import Status
 from portal.sms.answers import Accepted, AccountRefused, InDoubt, NotReached, Outcome, Refused, Throttled
 from portal.store.practices import Practice
 
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Claimed, and not sent after all. `cause`: what the provider answered to another message, if that is why."""
+
+    cause: Throttled | AccountRefused | None
+
+
+Answer = Outcome | HeldBack
+
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
 
 
-def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt, Outcome]], now: datetime) -> None:
-    """The practice is locked. An answer whose message is no longer in this attempt's hands changes nothing."""
+def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt, Answer]], now: datetime) -> int:
+    """Returns the credits given back. The practice is locked. An answer whose message is no longer in this
+    attempt's hands changes nothing."""
     if not answers:
-        return
+        return 0
     held = store.messages.list_claimed(session, [(attempt.message_id, attempt.claim) for attempt, _ in answers])
     rows: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     events: list[dict[str, Any]] = []
@@ -33,10 +45,11 @@ def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt
         event, detail, columns = _change(attempt, outcome, now)
         own = {"id": attempt.message_id, "practice_id": practice.id}
         rows.setdefault(tuple(columns), []).append(own | columns)
-        events.append(
-            {"practice_id": practice.id, "message_id": attempt.message_id, "at": now}
-            | {"event": event, "detail": detail}
-        )
+        if event:
+            events.append(
+                {"practice_id": practice.id, "message_id": attempt.message_id, "at": now}
+                | {"event": event, "detail": detail}
+            )
         if columns["status"] is Status.FAILED:
             refunds[attempt.message_id] = attempt.charged
     for alike in rows.values():
@@ -44,11 +57,16 @@ def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt
     store.messages.record_events(session, events)
     give_back(session, practice.id, refunds, now)
     _judge_the_account(session, [outcome for _, outcome in answers], now)
+    return sum(refunds.values())
 
 
-def _change(attempt: Attempt, outcome: Outcome, now: datetime) -> tuple[str, str, dict[str, Any]]:
-    """The event, its detail, and the columns to set."""
-    match outcome:
+def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, dict[str, Any]]:
+    """The event ("": none), its detail, and the columns to set."""
+    match answer:
+        case HeldBack(cause):
+            # It was not tried: it waits as if it had not been claimed, or for what made it wait.
+            event, detail, columns = ("", "", _queued_again(now)) if cause is None else _change(attempt, cause, now)
+            return "" if event == "throttled" else event, detail, columns | {"attempts": attempt.attempts - 1}
         case Accepted(provider_id):
             return (
                 "sent",
@@ -91,7 +109,7 @@ def _queued_again(next_at: datetime) -> dict[str, Any]:
     }
 
 
-def _judge_the_account(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None:
+def _judge_the_account(session: Session, outcomes: Sequence[Answer], now: datetime) -> None:
     """Any answer about a message means that the account is well again."""
     for outcome in outcomes:
         if isinstance(outcome, AccountRefused):

@@ -13,7 +13,7 @@ from portal import store
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.states import Direction, Kind, Status
-from portal.core.timing import PassHour, appointment_date, deadline, pass_hour
+from portal.core.timing import PassHour, appointment_date, deadline, pass_hour, quiet_from
 from portal.store.credits import EntryKind
 from portal.store.facts import Reminder
 from portal.store.messages import DAY_BEFORE
@@ -40,10 +40,11 @@ class Outcome:
     reasons: tuple[Reason, ...]
 
 
-def run_pass(practice_id: str, at: datetime, now: datetime) -> PassResult | None:
+def run_pass(practice_id: str, at: datetime, now: datetime, *, enqueues: bool = True) -> PassResult | None:
     """One pass of a practice over those of its businesses that are due at the instant `at`.
 
-    `now` is the machine's clock. None where other passes have handled their hours already.
+    `now` is the machine's clock; `enqueues`: whether the caller enqueues what is queued. None where other passes
+    have handled their hours already, or the day is over.
     """
     started = time.perf_counter()
     with store.transaction(practice_id) as session:
@@ -58,7 +59,7 @@ def run_pass(practice_id: str, at: datetime, now: datetime) -> PassResult | None
             for business_id, hour in hours.items()
         ]
         outcomes = list(decide_in_turn(practice, store.facts.list_due(session, practice, days, at)))
-        ids = _record(session, practice, outcomes, at, now)
+        ids = _record(session, practice, outcomes, at, now, now if enqueues else None)
         statuses = [outcome.status for outcome in outcomes]
         pass_.considered = len(outcomes)
         pass_.queued = statuses.count(Status.QUEUED)
@@ -74,6 +75,8 @@ def _claim_hours(session: Session, practice: Practice, pass_: Pass) -> dict[int,
         business.id: hour
         for business in store.practices.list_businesses(session)
         if (hour := pass_hour(pass_.at, business.timezone, practice.window_start))
+        # Nothing that it queued would be sent any more: the day is accounted for as one without a pass.
+        and pass_.started_at < quiet_from(pass_.at, business.timezone)
     }
     if not hours:
         return {}
@@ -106,19 +109,27 @@ def fingerprint(decision: Decision, sender: str) -> str:
 
 
 def _record(
-    session: Session, practice: Practice, outcomes: Sequence[Outcome], at: datetime, now: datetime
+    session: Session,
+    practice: Practice,
+    outcomes: Sequence[Outcome],
+    at: datetime,
+    now: datetime,
+    enqueued_at: datetime | None,
 ) -> list[int]:
     """Write each outcome's row, event and ledger entry; returns the ids of those queued, in order."""
     fresh = [outcome for outcome in outcomes if outcome.reminder.message is None]
     ids = store.messages.record_reminders(
         session,
-        [_new(practice, outcome.reminder, now) | _decided(practice, outcome, at, now) for outcome in fresh],
+        [
+            _new(practice, outcome.reminder, now) | _decided(practice, outcome, at, now, enqueued_at)
+            for outcome in fresh
+        ],
     )
     again = [(outcome.reminder.message.id, outcome) for outcome in outcomes if outcome.reminder.message]
     store.messages.update_messages(
         session,
         [
-            {"id": message_id, "practice_id": practice.id} | _decided(practice, outcome, at, now)
+            {"id": message_id, "practice_id": practice.id} | _decided(practice, outcome, at, now, enqueued_at)
             for message_id, outcome in again
         ],
     )
@@ -185,12 +196,15 @@ def _new(practice: Practice, reminder: Reminder, now: datetime) -> dict[str, Any
     )
 
 
-def _decided(practice: Practice, outcome: Outcome, at: datetime, now: datetime) -> dict[str, Any]:
+def _decided(
+    practice: Practice, outcome: Outcome, at: datetime, now: datetime, enqueued_at: datetime | None
+) -> dict[str, Any]:
     reminder, decision = outcome.reminder, outcome.decision
     queued = outcome.status is Status.QUEUED
     return {
         "status": outcome.status,
         "reasons": outcome.reasons,
+        "patient_id": reminder.patient_id,
         "sender": practice.sender if decision.to else None,
         "to_number": decision.to,
         "body": decision.text,
@@ -199,7 +213,7 @@ def _decided(practice: Practice, outcome: Outcome, at: datetime, now: datetime) 
         "pass_at": at,
         "deadline_at": deadline(reminder.starts_at, at, reminder.timezone),
         "next_at": now if queued else None,
-        "enqueued_at": now if queued else None,
+        "enqueued_at": enqueued_at if queued else None,
         "claim": None,
         "claimed_at": None,
     }

@@ -70,7 +70,7 @@ class _Instant(click.ParamType):
             instant = datetime.fromisoformat(value)
         except ValueError:
             instant = None
-        if instant is None or instant.tzinfo is None:
+        if instant is None or instant.tzinfo is None or not 1970 < instant.year < 9999:
             self.fail("not a time with its offset, e.g. 2031-05-07T10:00:00+10:00.", param, ctx)
         return instant
 

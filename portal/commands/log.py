@@ -46,7 +46,9 @@ _REASONS = [reason.value for reason in Reason if reason not in DIAGNOSIS_ONLY]
 @click.option("--from", "first", metavar="D", type=click.DateTime(["%Y-%m-%d"]), help="Only from this day on.")
 @click.option("--to", "last", metavar="D", type=click.DateTime(["%Y-%m-%d"]), help="Only until the end of this day.")
 @click.option("--search", default="", metavar="TEXT", help="Beginnings of words, the end of a number, or an id.")
-@click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 200; all with --json.")
+@click.option(
+    "--most", type=click.IntRange(1, 1_000_000_000), help="Only the newest so many. Default: 200; all with --json."
+)
 @practice_option
 @json_option
 def log(
@@ -253,7 +255,9 @@ def _row(line: Line) -> tuple[str | Text, ...]:
 
 
 @click.command()
-@click.option("--most", type=click.IntRange(1), help="Only the newest so many. Default: 50; all with --json.")
+@click.option(
+    "--most", type=click.IntRange(1, 1_000_000_000), help="Only the newest so many. Default: 50; all with --json."
+)
 @click.option("--practice", "practice", metavar="ID", help="Only of this practice.")
 @json_option
 def passes(most: int | None, practice: str | None, as_json: bool) -> None:

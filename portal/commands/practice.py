@@ -145,7 +145,11 @@ def top_up_(amount: int, reference: str, practice: str | None, as_json: bool) ->
 
 
 @credits.command("show")
-@click.option("--most", type=click.IntRange(1), help="Only the newest so many entries. Default: 50; all with --json.")
+@click.option(
+    "--most",
+    type=click.IntRange(1, 1_000_000_000),
+    help="Only the newest so many entries. Default: 50; all with --json.",
+)
 @practice_option
 @json_option
 def show_credits(most: int | None, practice: str | None, as_json: bool) -> None:

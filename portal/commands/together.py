@@ -1,7 +1,6 @@
 """`portal up`, `portal demo`, `portal down`: everything on one machine, started and ended together."""
 
 import os
-import shutil
 import socket
 import sys
 import threading
@@ -87,7 +86,7 @@ def demo_(port: int | None, fresh: bool) -> None:
     settings = demo_settings(simulator_port)
     if fresh:
         stop_running(settings)
-        shutil.rmtree(settings.data_dir, ignore_errors=True)
+        demo.clear(settings)
     made = demo.prepare(settings, clock.now())
     click.echo(made)
     _announce(port, demo.accounts_in_words())

@@ -38,7 +38,7 @@ class BusinessClock:
     def due_day(self, starts_on: date, lead_days: int, window_start: int, now: datetime) -> DueDay:
         due_on = due_date(starts_on, lead_days)
         ran = {hour.hour: at for hour, at in self.ran.items() if hour.local_date == due_on}
-        return DueDay(starts_on, lead_days, self.timezone, window_start, ran, now)
+        return DueDay(starts_on, lead_days, self.timezone, window_start, ran, self.watched_since, now)
 
 
 @dataclass(frozen=True, slots=True)

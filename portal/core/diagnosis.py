@@ -129,7 +129,8 @@ class Diagnosis:
 class DueDay:
     """The day on which a business's reminders for appointments of one local date are due, as it stands at `now`.
 
-    `ran`: the instants of the passes that have handled its hours, by local hour.
+    `ran`: the instants of the passes that have handled its hours, by local hour. `watched_since`: the first run of
+    the script that saw the business; None before it.
     """
 
     starts_on: date
@@ -137,6 +138,7 @@ class DueDay:
     timezone: str
     window_start: int
     ran: Mapping[int, datetime]
+    watched_since: datetime | None
     now: datetime
 
     @property
@@ -158,6 +160,12 @@ class DueDay:
     @property
     def _to_come(self) -> Iterator[datetime]:
         return (begin for begin in self.begins if local(begin, self.timezone).hour not in self.ran)
+
+    @property
+    def was_watched(self) -> bool:
+        """The day on which the script first ran does not count: its hours may have been over."""
+        due_on = due_date(self.starts_on, self.lead_days)
+        return self.watched_since is not None and local(self.watched_since, self.timezone).date() < due_on
 
     def unmet(self, booked_at: datetime, cancelled_at: datetime | None) -> Reason:
         """Why no pass met such an appointment, where none will. `booked_at`: or moved to its time."""

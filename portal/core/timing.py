@@ -32,7 +32,7 @@ class TimeError(ValueError):
 
 @lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})  # which name no place
 
 
 @lru_cache(maxsize=1024)
@@ -204,7 +204,12 @@ def next_pass_at(
 
 def deadline(starts_at: datetime, queued_at: datetime, zone_name: str) -> datetime:
     """After this instant a reminder is no longer sent: its start, or 9 PM local on the day it was queued."""
-    return min(starts_at, _hour_begins(local(queued_at, zone_name).date(), 21, zone_name)).astimezone(UTC)
+    return min(starts_at, quiet_from(queued_at, zone_name)).astimezone(UTC)
+
+
+def quiet_from(at: datetime, zone_name: str) -> datetime:
+    """9 PM local on the day that holds `at`: nobody is texted from then on."""
+    return _hour_begins(local(at, zone_name).date(), 21, zone_name)
 
 
 def missed_days(

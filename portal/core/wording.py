@@ -57,6 +57,7 @@ class Context:
     passes_begin: datetime | None = None  # of its due day
     passes_end: datetime | None = None
     last_pass: datetime | None = None  # that ran on its due day
+    was_watched: bool = True  # whether the portal was in use for the business then
     deadline: datetime | None = None
     moved_to: datetime | None = None
     newer_message: int | None = None  # the reminder for the time to which it was moved
@@ -222,7 +223,10 @@ def _no_pass_ran(c: Context) -> Words:
     if c.passes_begin and c.passes_end:
         hours = f"between {clock_time(c.passes_begin)} and {clock_time(c.passes_end)}"
         says = f"Nothing ran {hours} {on(c.passes_begin.date(), c.today)}"
-    says += ". Your administrator sees this as an alarm."
+    if c.was_watched:
+        says += ". Your administrator sees this as an alarm."
+    else:
+        says = "The portal did not look after this business yet on that day."
     return Words("The reminders did not run that day", says, _text_now(c), c.patient_place)
 
 
@@ -415,6 +419,7 @@ _ANSWERS: Mapping[str, str] = {
     "dns": "its address could not be found",
     "no-connection": "it refused the connection",
     "connect-timeout": "it could not be connected to in time",
+    "address": "its address cannot be used",
     "certificate": "its certificate is not one that can be trusted",
 }
 

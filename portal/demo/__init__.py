@@ -17,7 +17,7 @@ from portal.actions.preview import preview
 from portal.actions.remind import run_pass
 from portal.actions.sending import switch_sending
 from portal.actions.sweep import sweep
-from portal.config import Settings
+from portal.config import ConfigError, Settings
 from portal.core.numbers import parse_number
 from portal.core.phrases import clock_time
 from portal.core.reasons import Reason
@@ -34,8 +34,9 @@ from portal.sms.gateway import Account, Gateway
 from portal.sms.simulator import Simulator
 from portal.store.patients import OptOut, OptOutSource
 
-__all__ = ["accounts_in_words", "plan_file", "prepare"]
+__all__ = ["accounts_in_words", "clear", "plan_file", "prepare"]
 
+_OURS = ".demo"  # marks a folder that may be deleted
 _NOWHERE = "http://127.0.0.1:9"  # the port of a service that throws everything away, and that nobody runs
 
 
@@ -44,11 +45,21 @@ def plan_file(settings: Settings) -> Path:
     return settings.data_dir / "plan.json"
 
 
+def clear(settings: Settings) -> None:
+    """Delete the demo. Raises ConfigError where the folder holds something else."""
+    folder = settings.data_dir
+    if folder.exists() and any(folder.iterdir()) and not (folder / _OURS).exists():
+        raise ConfigError(f"PORTAL_DATA_DIR: {folder} holds what no demo put there; name another folder.")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def prepare(settings: Settings, now: datetime) -> str:
     """Make the demo practice, unless the data directory holds it already; says in words what there is."""
     made = settings.data_dir / "demo.json"
     if not made.exists():
-        shutil.rmtree(settings.data_dir, ignore_errors=True)  # what an interrupted one left
+        clear(settings)  # what an interrupted one left
+        settings.data_dir.mkdir(parents=True)
+        (settings.data_dir / _OURS).touch()
         city = late_morning(now)
         try:
             _make(settings, city, now)

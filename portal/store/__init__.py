@@ -23,9 +23,10 @@ from portal.store import (
     today,
     worklist,
 )
-from portal.store.database import everything, reading, transaction
+from portal.store.database import Unavailable, everything, reading, transaction
 
 __all__ = [
+    "Unavailable",
     "appointments",
     "changes",
     "communications",

@@ -1,6 +1,6 @@
 """Appointments: the wall time and zone that staff entered, and the instant these make."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, select
@@ -95,12 +95,12 @@ def list_future(session: Session, now: datetime, after: int, most: int) -> Seque
     return [(id_, external_id, "cancelled_at" in (changed or {})) for id_, external_id, changed in rows]
 
 
-def list_in_another_zone(session: Session, most: int) -> list[tuple[Appointment, str]]:
-    """Those whose business has another time zone than they were last read in, and that zone."""
+def list_in_another_zone(session: Session, business_ids: Collection[int], most: int) -> list[tuple[Appointment, str]]:
+    """Of these businesses those that were last read in another time zone than the business has, and that zone."""
     found = (
         select(Appointment, Business.timezone)
         .join(Business, Business.id == Appointment.business_id)
-        .where(Appointment.timezone != Business.timezone)
+        .where(Appointment.business_id.in_(business_ids), Appointment.timezone != Business.timezone)
         .limit(most)
     )
     return [(appointment, zone) for appointment, zone in session.execute(found)]

@@ -1,5 +1,6 @@
 """The database's two dialects, transactions, and the one place that keeps practices apart."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -30,6 +32,10 @@ from sqlalchemy.orm import (
 
 from portal.store.types import RowId
 
+# Locked for too long, gone for a while, or a deadlock: the same transaction may succeed when tried again.
+Unavailable = OperationalError
+
+_SQLITE = b"SQLite format 3"  # how such a file begins
 _EVERYTHING = object()
 _SCOPE = "practice_id"
 
@@ -136,7 +142,10 @@ def _session(scope: object, *, write: bool) -> Iterator[Session]:
     session.info[_SCOPE] = scope
     try:
         # On SQLite a writer says so at its start: a reader that turns writer midway cannot wait its turn.
-        session.connection(execution_options={"portal_write": write})
+        options: dict[str, Any] = {"portal_write": write}
+        if not write and session.get_bind().dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"  # all statements see the same; SQLite's do anyway
+        session.connection(execution_options=options)
         yield session
         if write:
             session.commit()
@@ -198,6 +207,11 @@ def _begin(connection: Connection) -> None:
 
 
 def make_owner_only(path: str) -> None:
-    """An SQLite file readable by its owner only, from before its first byte."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    os.chmod(path, 0o600)
+    """An SQLite file readable by its owner only, from before its first byte. Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        with open(path, "r+b") as file:
+            if file.read(len(_SQLITE)) not in (b"", _SQLITE):
+                raise OSError(errno.EINVAL, "it is no SQLite database") from None
+            os.fchmod(file.fileno(), 0o600)

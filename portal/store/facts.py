@@ -27,6 +27,8 @@ class MessageState:
     id: int
     status: Status
     reasons: tuple[Reason, ...]
+    patient_id: int | None
+    sender: str | None
     to: str | None
     body: str | None
     segments: int | None
@@ -90,6 +92,8 @@ _MESSAGE = (
     Message.id,
     Message.status,
     Message.reasons,
+    Message.patient_id,
+    Message.sender,
     Message.to,
     Message.body,
     Message.segments,
@@ -137,7 +141,12 @@ def list_due(session: Session, practice: Practice, days: Sequence[tuple[int, dat
             or_(Message.id.is_(None), Message.status.in_(RETRIED_BY_PASS)),
         )
     ]
-    return sorted(due, key=lambda reminder: (reminder.starts_at, reminder.external_id))
+    return sorted(due, key=in_turn)
+
+
+def in_turn(reminder: Reminder) -> tuple[datetime, str]:
+    """The order in which credits go."""
+    return reminder.starts_at, reminder.external_id
 
 
 def list_of_day(session: Session, practice: Practice, business_id: int, day: date) -> list[Reminder]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core.reminders import Sending
 from portal.core.states import Status
 from portal.store.host import ACCOUNT_REFUSED, HostState
+from portal.store.imports import ImportRun
 from portal.store.messages import Message
 from portal.store.passes import MissedDay, Pass
 from portal.store.practices import Business, Practice
@@ -39,6 +40,7 @@ class PracticeFigures:
     businesses: int
     queued: int
     in_doubt: int
+    imported_at: datetime | None
 
 
 def get_figures(session: Session, now: datetime) -> Figures:
@@ -77,6 +79,10 @@ def list_practice_figures(session: Session) -> list[PracticeFigures]:
             count(Business),
             count(Message, Message.status == Status.QUEUED),
             count(Message, Message.status == Status.UNKNOWN),
+            select(func.max(ImportRun.at))
+            .where(ImportRun.practice_id == Practice.id)
+            .correlate(Practice)
+            .scalar_subquery(),
         ).order_by(Practice.id)
     )
     return [PracticeFigures(*row) for row in rows]

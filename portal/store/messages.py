@@ -118,6 +118,7 @@ class Message(PracticeOwned, Model):
         Index("ix_messages_patient", "practice_id", "patient_id", "id"),
         Index("ix_messages_created", "practice_id", "created_at", "status"),
         Index("ix_messages_business", "practice_id", "business_id", "id"),
+        Index("ix_messages_appointment", "practice_id", "appointment_id", "id"),
         Index("ix_messages_provider_id", "provider_id"),
         # Nearly all are reminders: the others are found without reading those.
         Index(
@@ -250,6 +251,7 @@ def mark_sending(session: Session, message_ids: Collection[int], claim: str, now
             .values(
                 status=Status.SENDING,
                 reasons=(),
+                provider_code=None,
                 claim=claim,
                 claimed_at=now,
                 attempts=Message.attempts + 1,
@@ -349,7 +351,7 @@ def _has(row: Model, changed: Collection[str]) -> bool:
 # --- for the host's sweeps: rows of every practice --------------------------------------------------------
 
 
-def find_stale(status: Status, column: Any, before: datetime, most: int) -> list[tuple[str, list[int]]]:
+def list_stale(status: Status, column: Any, before: datetime, most: int) -> list[tuple[str, list[int]]]:
     """(practice, ids) of messages in that state whose instant in `column` is at or before `before`."""
     with everything() as session:
         rows = session.execute(
@@ -364,12 +366,19 @@ def find_stale(status: Status, column: Any, before: datetime, most: int) -> list
     return list(by_practice.items())
 
 
-def keep_those_in(session: Session, message_ids: Collection[int], status: Status) -> list[int]:
-    return list(session.scalars(select(Message.id).where(Message.id.in_(message_ids), Message.status == status)))
+def keep_stale(
+    session: Session, message_ids: Collection[int], status: Status, column: Any, before: datetime
+) -> list[int]:
+    """Those of them that still are as `list_stale` saw them."""
+    kept = select(Message.id).where(Message.id.in_(message_ids), Message.status == status, column <= before)
+    return list(session.scalars(kept))
 
 
 def list_unenqueued(session: Session, now: datetime, enqueued_before: datetime, most: int) -> list[tuple[str, int]]:
-    """(practice, id) of queued messages that are due and not known to be in a job, the longest due first."""
+    """(practice, id) of queued messages that are due and not known to be in a job, the longest due first.
+
+    Locks them, without their practices' locks: it must wait for nobody, and passes over what others hold.
+    """
     return list(
         session.execute(
             select(Message.practice_id, Message.id)
@@ -380,6 +389,7 @@ def list_unenqueued(session: Session, now: datetime, enqueued_before: datetime, 
             )
             .order_by(Message.next_at, Message.id)
             .limit(most)
+            .with_for_update(skip_locked=True, key_share=True)
         )
     )
 

@@ -255,3 +255,8 @@ def list_watched(session: Session) -> Sequence[tuple[str, int, int, str, date | 
         .where(Business.watched_since.is_not(None))
         .order_by(Practice.id, Business.id)
     ).all()
+
+
+def list_zones(session: Session) -> dict[int, str]:
+    """Each business's time zone, by its row id."""
+    return dict(session.execute(select(Business.id, Business.timezone)).all())

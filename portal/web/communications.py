@@ -117,4 +117,4 @@ def _day(asked: str | None) -> date | None:
 
 
 def _row_id(asked: int | None) -> int | None:
-    return None if asked is None else min(asked, _LARGEST_ID)
+    return None if asked is None else max(0, min(asked, _LARGEST_ID))

@@ -93,7 +93,7 @@ def test_a_day_without_a_pass_is_recorded_for_each_appointment_it_should_have_me
     clinic.book("moved too late", revision=1, moved_at=last_hour + timedelta(minutes=1))
     clinic.book("cancelled", cancelled_at=PASS_AT + HOUR)
     clinic.book("another day", starts="2031-05-09 09:00")
-    run_pass(clinic.id, PASS_AT - DAY, PASS_AT)  # Tuesday had one
+    run_pass(clinic.id, PASS_AT - DAY, PASS_AT - DAY)  # Tuesday had one
 
     assert enqueue(settings, queue, last_hour + timedelta(minutes=59)).swept == 0
     assert enqueue(settings, queue, last_hour + HOUR).swept == 1

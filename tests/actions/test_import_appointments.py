@@ -117,10 +117,13 @@ def test_a_cancellation_withdraws_what_is_queued(export: Export) -> None:
     assert (the_log()["a1"].status, the_log()["a1"].revision) == (Status.QUEUED, 0)
 
 
-def test_a_cancellation_that_lies_ahead_withdraws_nothing_yet(export: Export) -> None:
+def test_a_cancellation_that_lies_ahead_withdraws_too(export: Export) -> None:
+    """The other system's clock may be ahead of ours. A pass before that time takes it up again."""
     assert run_pass("riverside", PASS_AT, PASS_AT)
     export.set("appointments.csv", {"cancelled_at": "2031-05-07T15:00:00+10:00"})
     export.run(now=LATER)
+    assert (the_log()["a1"].status, balance()) == (Status.CANCELLED, 100)
+    assert run_pass("riverside", PASS_AT + timedelta(hours=1), LATER)
     assert the_log()["a1"].status is Status.QUEUED
 
 

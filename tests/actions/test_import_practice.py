@@ -30,6 +30,7 @@ from tests.actions.exports import (
     run,
     written_tables,
 )
+from tests.builders import a_practice
 
 PRACTICES = Path(__file__).parent.parent / "practices"
 
@@ -178,16 +179,18 @@ def test_a_file_that_is_missing_leaves_what_it_would_hold(export: Export) -> Non
     assert everything_stored() == before
 
 
-def test_appointments_alone_are_taken_for_the_practice_that_is_named(export: Export) -> None:
+def test_appointments_alone_are_taken_for_the_practice_that_is_named_or_the_only_one(export: Export) -> None:
     export.run()
     export.practice = None
     export.rows = dict.fromkeys(ROWS)
     export.set("appointments.csv", {}, {"id": "a2", "starts_at": "2031-05-09 09:30", "ends_at": "2031-05-09 10:00"})
+    assert export.run().counts["appointments.csv"] == Counts(read=2, added=1, unchanged=1)
+    a_practice("northgate")
     with pytest.raises(CannotImport, match=r"no practice\.json"):
         export.run()
     with pytest.raises(CannotImport, match="no practice 'elsewhere'"):
         export.run(practice_id="elsewhere")
-    assert export.run(practice_id="riverside").counts["appointments.csv"] == Counts(read=2, added=1, unchanged=1)
+    assert export.run(practice_id="riverside").counts["appointments.csv"] == Counts(read=2, unchanged=2)
 
 
 def test_a_folder_of_another_practice_than_the_named_one_is_refused(export: Export) -> None:

@@ -17,9 +17,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "file.csv"
 
 
-def read(file: Path, content: bytes, *, has_line_breaks: bool = False) -> list[Record]:
+def read(file: Path, content: bytes) -> list[Record]:
     file.write_bytes(content)
-    return list(CsvFile(file, COLUMNS, has_line_breaks=has_line_breaks))
+    return list(CsvFile(file, COLUMNS))
 
 
 def outline(records: list[Record]) -> list[tuple[int, object]]:
@@ -85,7 +85,7 @@ def test_a_carriage_return_within_a_line(file: Path) -> None:
 
 def test_values_with_line_breaks_where_a_file_may_have_them(file: Path) -> None:
     content = b'id,name\r\n1,"a\r\n\r\nb"\r\n2,"\n"\n3,c'
-    assert outline(read(file, content, has_line_breaks=True)) == [
+    assert outline(read(file, content)) == [
         (2, ("1", "a\r\n\r\nb")),
         (5, ("2", "\n")),
         (7, ("3", "c")),
@@ -95,7 +95,7 @@ def test_values_with_line_breaks_where_a_file_may_have_them(file: Path) -> None:
 @pytest.mark.parametrize("rest", [b"", b'5,"x"\n'])
 def test_after_an_open_quotation_mark_the_next_lines_are_read_as_records(file: Path, rest: bytes) -> None:
     lines = b"".join(b"%d,v\n" % number for number in range(3, 300))
-    first, *others = outline(read(file, b'id,name\n1,"a\n2,v\n' + lines + rest, has_line_breaks=True))
+    first, *others = outline(read(file, b'id,name\n1,"a\n2,v\n' + lines + rest))
     assert first[0] == 2
     assert others[:298] == [(number + 1, (str(number), "v")) for number in range(2, 300)]
     assert len(others) == (299 if rest else 298)
@@ -115,7 +115,7 @@ def test_a_line_of_20_mb_takes_no_memory_and_spoils_nothing_else(file: Path) -> 
 def test_a_file_of_open_quotation_marks_is_read_to_its_end(file: Path) -> None:
     # Each of these lines leaves a quotation mark open, alone and after another one.
     file.write_bytes(b"id,name\n" + b'x","\n' * 2000)
-    records = list(CsvFile(file, COLUMNS, has_line_breaks=True))
+    records = list(CsvFile(file, COLUMNS))
     assert [record.line for record in records if record.fault] == list(range(2, 2002))
 
 
@@ -129,16 +129,13 @@ def test_a_file_that_is_gone_or_may_not_be_read(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(
     content=st.binary(max_size=200) | st.text(alphabet='ab,"\r\n\0é', max_size=200).map(str.encode),
-    has_line_breaks=st.booleans(),
 )
-@example(content=b'"', has_line_breaks=True)
-def test_any_bytes_give_records_or_one_refusal(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, has_line_breaks: bool
-) -> None:
+@example(content=b'"')
+def test_any_bytes_give_records_or_one_refusal(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.mktemp("any") / "file.csv"
     for header in (b"", b"id,name\n"):
         file.write_bytes(header + content)
-        csv_file = CsvFile(file, COLUMNS, has_line_breaks=has_line_breaks)
+        csv_file = CsvFile(file, COLUMNS)
         try:
             records = list(csv_file)
         except UnreadableFile as error:

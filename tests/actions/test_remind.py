@@ -10,6 +10,7 @@ from sqlalchemy import select
 from portal import store
 from portal.actions.remind import fingerprint, run_pass
 from portal.actions.stop import Stop, stop_messages, withdraw
+from portal.actions.sweep import take_due
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, Preference, Sending
 from portal.core.states import Status
@@ -235,3 +236,36 @@ def test_two_passes_at_once_decide_each_appointment_once(app: Flask) -> None:
     statuses = [message.status for message in the_log().values()]
     assert (statuses.count(Status.QUEUED), statuses.count(Status.FAILED)) == (30, 10)
     assert balance() == 0
+
+
+def test_a_pass_that_waited_until_the_evening_does_nothing(app: Flask) -> None:
+    """What it queued could not be sent any more: the day is accounted for as one without a pass."""
+    clinic = Clinic()
+    clinic.book("a")
+    assert run_pass(clinic.id, PASS_AT, PASS_AT + timedelta(hours=11)) is None
+    assert the_log() == {}
+    assert run_pass(clinic.id, PASS_AT, PASS_AT + timedelta(hours=10, minutes=59)) is not None
+
+
+def test_an_appointment_that_was_given_to_another_patient_is_logged_as_theirs(app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Ann", "mobile": None})
+    clinic.book("b", starts="2031-05-09 09:00", patient={"first_name": "Dora"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    with store.transaction(clinic.id) as session:
+        appointment = store.appointments.find_appointment(session, "a")
+        dora = store.patients.find_patient(session, "b")
+        assert appointment and dora
+        appointment.patient_id = dora.id
+    run_pass(clinic.id, PASS_AT + timedelta(hours=1), PASS_AT + timedelta(hours=1))
+    message = the_log()["a"]
+    assert message.patient_id == dora.id
+    assert message.body and message.body.startswith("Hi Dora")
+
+
+def test_what_nobody_enqueues_is_found_by_the_next_sweep(app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    result = run_pass(clinic.id, PASS_AT, PASS_AT, enqueues=False)
+    assert result
+    assert list(take_due(PASS_AT)) == [(clinic.id, list(result.message_ids), False)]

@@ -198,7 +198,10 @@ def test_the_doctor_finds_a_stand_in_provider_and_its_balance_well(app: Flask, s
     with Simulator() as provider:
         found = findings(replace(settings, vonage_base_url=provider.url))
     assert found["provider"][0] == (Level.OK, f"{provider.url}: the credentials work, 100.00 euros are left")
-    assert found["practices"] == [(Level.OK, "1 practice, 0 businesses")]
+    assert found["practices"] == [
+        (Level.OK, "1 practice, 0 businesses"),
+        (Level.NOTE, "riverside: no export was imported yet"),
+    ]
 
 
 def test_the_doctor_sees_doubt_missed_days_and_a_refused_account(app: Flask, settings: Settings) -> None:
@@ -207,7 +210,7 @@ def test_the_doctor_sees_doubt_missed_days_and_a_refused_account(app: Flask, set
     run_pass(clinic.id, PASS_AT, PASS_AT)
     with store.transaction(clinic.id) as session:
         (message,) = session.scalars(select(Message)).all()
-        message.status = Status.UNKNOWN
+        message.status, message.claimed_at = Status.UNKNOWN, PASS_AT
         session.add(
             MissedDay(business_id=clinic.business.id, local_date=PASS_AT.date(), found_at=PASS_AT, appointments=3)
         )
@@ -222,7 +225,7 @@ def test_the_doctor_sees_doubt_missed_days_and_a_refused_account(app: Flask, set
 
 def test_the_doctor_sees_hours_without_a_pass(app: Flask, settings: Settings) -> None:
     clinic = Clinic(business={"watched_since": PASS_AT.replace(day=5)})
-    run_pass(clinic.id, PASS_AT.replace(day=6), PASS_AT)
+    run_pass(clinic.id, PASS_AT.replace(day=6), PASS_AT.replace(day=6))
     found = findings(settings)
     assert any("5 reminder hours" in says for level, says in found["passes"] if level is Level.MEND)
 

@@ -80,5 +80,5 @@ def test_whatever_is_typed_becomes_words_that_no_index_could_misread(typed: str)
 @given(st.text(max_size=60))
 def test_what_holds_a_text_is_found_by_it(text: str) -> None:
     query = parse(text)
-    if query and query.terms[0][0].startswith("/"):
+    if query and query.terms and query.terms[0] and query.terms[0][0].startswith("/"):
         assert query.matches(index_words([text], None))

@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.core import wording
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.phrases import clock_time, counted, day, day_and_time, listed, moment, plain
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
@@ -262,3 +264,12 @@ def test_times_and_lists_read_as_people_say_them() -> None:
 
 def test_the_reasons_of_the_diagnosis_alone_have_no_check() -> None:
     assert not DIAGNOSIS_ONLY & LABELS.keys()
+
+
+@pytest.mark.parametrize("name", ["not-reached", "unknown"])
+def test_every_code_of_the_gateway_has_words(name: str) -> None:
+    source = (Path(wording.__file__).parents[1] / "sms" / "answers.py").read_text()
+    codes = set(re.findall(r'(?:NotReached|InDoubt)\("([a-z-]+)"\)', source))
+    assert len(codes) >= 8
+    for code in codes:
+        assert f"answered with {code}" not in event(name, code), code

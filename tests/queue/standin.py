@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import portal
 from portal.config import load_settings
+from portal.jobs import gateway  # noqa: F401  the pool asks for it here
 from portal.processes import stop_requested
 from portal.queue import Queue, connect
 
@@ -20,6 +22,7 @@ class Remaining(NamedTuple):
     enqueued: int
     next_in: float | None
     sentences: list[str]
+    queued: int = 1
 
 
 def note(*words: object) -> None:
@@ -74,7 +77,7 @@ def requeue_due(within: float) -> Remaining:
 
 
 if __name__ == "__main__":
-    sys.modules["portal.jobs"] = sys.modules["__main__"]
+    sys.modules["portal.jobs"] = portal.jobs = sys.modules["__main__"]
     from portal.pool import main
 
     note("pool", os.getpid(), datetime.now(UTC).isoformat())

@@ -262,3 +262,17 @@ def test_the_log_names_jobs_by_ids(queue: Queue, start_pool: Start) -> None:
     pool = start_pool("--burst")
     assert pool.wait() == 0
     assert "send 2 of practice p1: 41 to 42" in pool.output
+
+
+def test_credentials_that_cannot_be_used_stop_the_pool_at_once(start_pool: Start) -> None:
+    pool = start_pool("--burst", VONAGE_APPLICATION_ID="abc", VONAGE_PRIVATE_KEY="/nonexistent.key")
+    assert pool.wait() == 1
+    assert "VONAGE_PRIVATE_KEY cannot be read" in pool.output
+    assert "Traceback" not in pool.output
+
+
+def test_the_number_of_workers_is_a_number(start_pool: Start) -> None:
+    for wrong in ("0", "x", "-1"):
+        pool = start_pool("-n", wrong)
+        assert pool.wait() == 2
+        assert "must be a whole number from 1 to 1000" in pool.output

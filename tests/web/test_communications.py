@@ -38,6 +38,12 @@ def ids(client: FlaskClient, path: str = "/communications") -> list[int]:
     return [int(found) for found in re.findall(r'class="who"><a href="/communications/(\d+)', client.get(path).text)]
 
 
+def test_an_id_from_below_or_above_all_others_is_no_error(client: FlaskClient) -> None:
+    a_practice()
+    for before in ("-99999999999999999999", "0", "99999999999999999999"):
+        assert client.get(f"/communications?before={before}").status_code == 200
+
+
 def test_the_log_shows_each_message_with_its_outcome_and_first_reason(client: FlaskClient) -> None:
     clinic = Clinic()
     clinic.book("a", patient={"first_name": "Ada"})

@@ -118,7 +118,8 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
         columns if any(row[name] != value for name, value in columns.items()) else None,
         tuple(conflicts),
         is_applied=bool(merged.values) or was_moved or row["timezone"] != columns["timezone"],
-        withdraws=was_moved or (is_cancelled and columns["cancelled_at"] <= now),
+        # Also where the other clock is ahead of ours: a pass before that time takes it up again.
+        withdraws=was_moved or is_cancelled,
     )
 
 
@@ -185,10 +186,10 @@ def cancel_missing(session: Session, practice_id: str, ids: Collection[int], now
     withdraw(session, practice_id, ids, now)
 
 
-def follow_zones(session: Session, practice_id: str) -> None:
-    """Appointments of businesses that were given another time zone, and that this export does not hold: they
+def follow_zones(session: Session, practice_id: str, business_ids: Collection[int]) -> None:
+    """Appointments of businesses that were given another time zone (these), and that this export does not hold: they
     keep their wall time, as it stood in everybody's diary."""
-    while rows := store.appointments.list_in_another_zone(session, AT_ONCE):
+    while rows := store.appointments.list_in_another_zone(session, business_ids, AT_ONCE):
         update_rows(
             session,
             Appointment,

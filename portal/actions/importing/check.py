@@ -73,7 +73,7 @@ class Check:
         names = [column.name for column in table.columns]
         checked = Checked()
         try:
-            file = CsvFile(path, names, has_line_breaks=table.has_line_breaks)
+            file = CsvFile(path, names)
             self.sizes[table.file] = file.size
             records = iter(file)
             while chunk := list(islice(records, AT_ONCE)):
@@ -114,7 +114,10 @@ class Check:
             column = next(column for column in table.columns if column.fills == filled)
             wanted = {id_ for row in rows if isinstance(id_ := row.values.get(filled), str)}
             seen = self.scratch.find_seen(target.file, wanted)
-            known = find_row_ids(self._session, target.model, wanted - seen.keys())
+            # The portal's own row stands in for one that this export does not hold, or holds with a fault.
+            known = find_row_ids(
+                self._session, target.model, {id_ for id_ in wanted if id_ not in seen or not seen[id_].is_good}
+            )
             # Nothing is imported anyway where a whole file cannot be read, and that is the thing to mend.
             unknowable = wanted - seen.keys() if target.file in self._unreadable and not self._rejects else set()
             for row in rows:

@@ -174,7 +174,7 @@ def find_taken_sender(session: Session, practice_id: str, file: PracticeFile) ->
     practice = store.practices.find_practice(session, practice_id)
     new = merge_practice(practice, file.values).values if practice else file.values
     if "sender" in new and store.practices.is_sender_taken(session, practice_id, new["sender"]):
-        return Problem(FILE, file.lines["sender"], "sender", SENDER_TAKEN, new["sender"])
+        return Problem(FILE, file.lines.get("sender", 1), "sender", SENDER_TAKEN, new["sender"])
     return None
 
 

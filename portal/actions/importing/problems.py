@@ -73,8 +73,12 @@ class Rejects:
         self.rows += 1
 
     def keep(self) -> None:
+        """Those of an earlier import go, also where this one has none."""
         self._stream.close()
-        os.replace(self._part, self._path)
+        if self.rows:
+            os.replace(self._part, self._path)
+        else:
+            self._path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Where nothing was kept. May be called after `keep`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 LONGEST = 64 * 1024  # bytes of one record
-MOST_LINES = 100  # of one record, in a file whose values may hold line breaks
+MOST_LINES = 100  # of one record: a quoted value may hold line breaks
 
 _SAVE_AS_UTF8 = 'Save the file as "CSV UTF-8" and import it again.'
 _TOO_LONG = f"longer than {LONGEST // 1024} KB, which no row of an export is."
@@ -45,9 +45,9 @@ class _BrokenRecord(Exception):
 class _Lines(Iterator[str]):
     """What the csv module reads from: lines of bounded length, with a way back after a broken record."""
 
-    def __init__(self, stream: BinaryIO, most_lines: int) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._most_lines = most_lines
+        self.most = 1  # of one record: the first names the columns
         self._number = 0
         self._again: deque[tuple[int, bytes]] = deque()
         self._taken: list[tuple[int, bytes]] = []  # the lines of the record being read
@@ -72,7 +72,7 @@ class _Lines(Iterator[str]):
         return self._taken[0][1] if self._taken else b""
 
     def __next__(self) -> str:
-        if len(self._taken) == self._most_lines or self._size > LONGEST:
+        if len(self._taken) == self.most or self._size > LONGEST:
             raise _BrokenRecord(_NOT_CLOSED)
         line = self._again.popleft() if self._again else self._read()
         self._taken.append(line)
@@ -97,7 +97,7 @@ class _Lines(Iterator[str]):
 class CsvFile:
     """One file of an export. Raises UnreadableFile, also while it is iterated."""
 
-    def __init__(self, path: Path, columns: Sequence[str], *, has_line_breaks: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._columns = columns
         if not path.is_file():  # opening a pipe would wait for ever
             raise UnreadableFile(("", "not a file."))
@@ -106,7 +106,7 @@ class CsvFile:
             self.size = path.stat().st_size
         except OSError as error:
             raise UnreadableFile(("", f"cannot be read: {error.strerror}.")) from None
-        self._lines = _Lines(self._stream, MOST_LINES if has_line_breaks else 1)
+        self._lines = _Lines(self._stream)
         self._reader = csv.reader(self._lines, strict=True)
 
     @property
@@ -117,6 +117,7 @@ class CsvFile:
         with self._stream:
             self._check_beginning()
             header = self._read_header()
+            self._lines.most = MOST_LINES
             places = {column: header.index(column) for column in self._columns}
             while (record := self._next_record(len(header), places)) is not None:
                 if record.fault or any(field and not field.isspace() for field in record.fields):

@@ -43,7 +43,6 @@ class Table:
     columns: tuple[Column, ...]
     references: Mapping[str, "Table"] = field(default_factory=dict)
     derive: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
-    has_line_breaks: bool = False
 
     def column_of(self, filled: str) -> str:
         """The column's name as the export has it."""
@@ -89,7 +88,6 @@ SMS_TEMPLATES = Table(
     SmsTemplate,
     (ID, Column("name", "name", read_required_text), Column("body", "body", read_body)),
     derive=lambda row: {"problem": find_template_problem(row["body"])},
-    has_line_breaks=True,
 )
 APPOINTMENT_TYPES = Table(
     "appointment_types.csv",

@@ -164,6 +164,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index("ix_messages_log", ["practice_id", "id"], unique=False)
+        batch_op.create_index("ix_messages_appointment", ["practice_id", "appointment_id", "id"], unique=False)
         batch_op.create_index("ix_messages_patient", ["practice_id", "patient_id", "id"], unique=False)
         batch_op.create_index("ix_messages_provider_id", ["provider_id"], unique=False)
         batch_op.create_index(
