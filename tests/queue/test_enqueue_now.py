@@ -1,0 +1,27 @@
+"""What the pages hand to the workers, by the function that the application gives them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import redis
+
+from portal.config import Settings, load_settings
+from portal.queue import enqueue_now
+
+
+def settings_with(folder: Path, url: str) -> Settings:
+    settings = load_settings({"PORTAL_DATA_DIR": str(folder)})
+    return replace(settings, redis_url=url, vonage_base_url="http://127.0.0.1:8085")
+
+
+def test_what_a_page_recorded_waits_for_the_workers(short_tmp: Path, redis_url: str) -> None:
+    settings = settings_with(short_tmp, redis_url)
+    enqueue_now(settings, "riverside", (1, 2, 3))
+    enqueue_now(settings, "riverside", ())
+    enqueue_now(replace(settings, vonage_base_url=None), "riverside", (4,))
+    with redis.Redis.from_url(redis_url) as connection:
+        assert connection.llen("rq:queue:portal") == 1
+
+
+def test_without_redis_the_page_answers_all_the_same(short_tmp: Path) -> None:
+    enqueue_now(settings_with(short_tmp, "redis://127.0.0.1:1/0"), "riverside", (1,))
