@@ -1,5 +1,7 @@
 """The full-text index: an upgrade files what is there, and whatever writes messages files them."""
 
+from pathlib import Path
+
 import flask_migrate
 from flask import Flask
 from sqlalchemy import text
@@ -7,7 +9,11 @@ from sqlalchemy import text
 from portal import store
 from portal.actions.browse_log import Asked, browse
 from portal.actions.remind import run_pass
+from portal.core.states import Direction, Kind, Status
 from portal.store.database import db
+from portal.store.messages import Message
+from portal.store.patients import Patient
+from tests.actions.exports import Export, find
 from tests.builders import PASS_AT, Clinic
 
 
@@ -62,3 +68,17 @@ def test_filing_anew_leaves_the_index_as_it_is(app: Flask) -> None:
     with store.transaction(clinic.id) as session:
         store.messages.index_messages(session, ids.message_ids)
     assert index() == written
+
+
+def test_an_import_that_renames_a_patient_files_their_messages_anew(app: Flask, tmp_path: Path) -> None:
+    export = Export(tmp_path / "export")
+    export.run()
+    row = {"direction": Direction.OUTBOUND, "kind": Kind.MANUAL, "status": Status.SENT, "reasons": ()}
+    row |= {"to": "+61491570006", "body": "Hello", "segments": 1, "created_at": PASS_AT}
+    patient_id = find(Patient, "p1").id
+    with store.transaction("riverside") as session:
+        session.add(Message(**row, patient_id=patient_id))
+    export.set("patients.csv", {"first_name": "Zoë", "last_name": "Quist"})
+    export.run()
+    assert found("riverside", "quist hel") == ["Zoë Quist"]
+    assert found("riverside", "nguyen") == []
