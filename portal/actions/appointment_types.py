@@ -36,8 +36,9 @@ class ShownType:
 
 @dataclass(frozen=True, slots=True)
 class Types:
-    """`templates`: those that can be used, by name."""
+    """`templates`: those that can be used, by name. `zone`: where times are shown."""
 
+    zone: str | None
     types: tuple[ShownType, ...]
     templates: tuple[SmsTemplate, ...]
 
@@ -51,6 +52,7 @@ def list_types(practice_id: str, now: datetime) -> Types:
         to_come = store.reminders.count_to_come(session, weeks_of(practice, businesses, now))
         changes = store.changes.list_last(session, [_template_of(one.id) for one in types])
     return Types(
+        businesses[0].timezone if businesses else None,
         tuple(
             ShownType(
                 one,

@@ -42,5 +42,5 @@ def show_sms(practice_id: str, now: datetime, most: int, before: int | None) -> 
         changes.get(key),
         entries[:most],
         entries[most - 1].id if len(entries) > most else None,
-        {change.at: change.by for change in top_ups},
+        {change.at: change.by if change.user_id else "an administrator" for change in top_ups},
     )

@@ -50,7 +50,7 @@ def switch_business(business_id: int) -> ResponseReturnValue:
 @allow(Permission.SETTINGS)
 def _appointment_types(problem: str = "", field: str = "") -> str:
     found = appointment_types.list_types(g.practice.id, clock.now())
-    return _page("appointment_types", problem, field, shown=found.types, templates=found.templates)
+    return _page("appointment_types", problem, field, shown=found.types, templates=found.templates, zone=found.zone)
 
 
 @pages.post(f"/appointment-types/<int(max={LARGEST_ID}):type_id>/template")

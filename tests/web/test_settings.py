@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal import store
-from portal.actions.credits import MOST_AT_ONCE
+from portal.actions.credits import MOST_AT_ONCE, top_up
+from portal.actions.sending import switch_sending
 from portal.core.reminders import Sending
 from portal.core.roles import Role
 from portal.store.changes import Change
@@ -105,7 +106,7 @@ def test_a_type_gets_another_template_or_none(client: FlaskClient, clinic: Clini
         assert answer.status_code == (200 if headers else 303)
     page = client.get("/settings/appointment-types").text
     assert "Appointment reminder SMS: Longer" in page
-    assert "Chosen by Dana Owner, today, " in page
+    assert "Chosen by Dana Owner, today, 10:05am." in page
     assert [one[1:4] for one in changes(clinic)] == [
         ("reminder_template", "Short", "Longer"),
         ("reminder_template", "Longer", "None"),
@@ -162,6 +163,15 @@ def test_a_top_up_has_its_reference_and_whose_it_is(
     assert "+1,500" in page
     assert page.count("Dana Owner") >= 1
     assert changes(clinic) == [("Dana Owner", "credits", "100", "1600", "invoice <7>")]
+
+
+def test_a_change_on_the_command_line_is_an_administrators(client: FlaskClient, clinic: Clinic) -> None:
+    top_up(clinic.id, 50, "by hand", PASS_AT)
+    switch_sending(clinic.id, Sending.PAUSED, PASS_AT)
+    page = " ".join(client.get("/settings/sms").text.split())
+    assert "Paused by an administrator, today, 10am." in page
+    assert '<td role="cell" data-label="By">an administrator</td>' in page
+    assert "Paused by an administrator today." in client.get("/appointments/1").text
 
 
 def test_the_ledger_is_paged(client: FlaskClient) -> None:
