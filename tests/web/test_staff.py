@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from portal import clock, store
 from portal.core.roles import Role
 from portal.store.changes import Change
+from portal.store.database import db
 from tests.builders import Clinic, a_practice, a_user
 from tests.web.conftest import sign_in, submit, visitor
 from tests.web.people import ANOTHER, PASSWORD, give_password, look_up, signed_in_by_hand
@@ -286,3 +288,20 @@ def test_a_sysadmin_has_an_account_too(app: Flask, clinic: Clinic) -> None:
     assert submit(sysadmin, "/account", name="Sam").status_code == 303
     assert "Sam" in sysadmin.get("/account").text
     assert sysadmin.get(STAFF).status_code == 403
+
+
+@pytest.mark.parametrize("path", [STAFF, f"{STAFF}/1", "/account"])
+def test_a_page_takes_at_most_8_queries(client: FlaskClient, clinic: Clinic, path: str) -> None:
+    for name in ("a", "b", "c"):
+        invite(client, name=name, email=f"{name}@clinic.example")
+    asked: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert client.get(path).status_code == 200
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len([one for one in asked if not one.startswith("BEGIN")]) <= 8
