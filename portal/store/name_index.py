@@ -57,19 +57,17 @@ SELECT id FROM patients
  WHERE array_to_tsvector(string_to_array(searched, ' ')) @@ CAST(:wanted AS tsquery)
    AND practice_id = :practice AND id + 0 < :before
  ORDER BY id + 0 DESC LIMIT :most"""
-_ABOVE_ALL = 2**63 - 1
+ABOVE_ALL = 2**63 - 1
 
 
-def find_by_name(
-    session: Session, practice_id: str, words: Sequence[str], most: int, before: int | None = None
-) -> list[int]:
+def find_by_name(session: Session, practice_id: str, words: Sequence[str], most: int, before: int) -> list[int]:
     """The row ids of patients whose names hold, for each of `words` (folded), a word that begins so: the newest
-    first, of those below `before`."""
+    first, of those below `before`. It takes the longer, the more match."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     values = {
         "wanted": _fts5(practice_id, words) if is_sqlite else _tsquery(words),
         "practice": practice_id,
-        "before": _ABOVE_ALL if before is None else before,
+        "before": before,
         "most": most,
     }
     # Not through the session's own execute, which narrows mapped classes only: narrowed by hand above.

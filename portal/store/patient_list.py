@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, and_, or_, select, union_all
+from sqlalchemy import Select, and_, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.patient_search import Query
 from portal.core.reminders import Preference
-from portal.store.name_index import find_by_name
+from portal.store.name_index import ABOVE_ALL, find_by_name
 from portal.store.patients import Patient, PhoneRow
 
 _Rows: TypeAlias = Select[*tuple[Any, ...]]
+
+_LATEST = 1000  # patients whose names are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +68,38 @@ def list_by_name(session: Session, most: int, after: tuple[str, int] | None = No
 
 def find(session: Session, practice_id: str, query: Query, most: int, before: int | None = None) -> list[Line]:
     """The newest first, of those with a row id below `before`."""
-    found = _find_by_values(session, query, most, before)
-    if query.words:
+    before = ABOVE_ALL if before is None else before
+    found = _find_at_hand(session, query, most, before)
+    if query.words and len(found) < most:
         found |= set(find_by_name(session, practice_id, query.words, most, before))
     return _list_by_id(session, sorted(found, reverse=True)[:most])
 
 
-def _find_by_values(session: Session, query: Query, most: int, before: int | None) -> set[int]:
+def _find_at_hand(session: Session, query: Query, most: int, before: int) -> set[int]:
+    """All that an index has in order: ids, ends of numbers, birth dates; and whoever of the latest has such a name.
+
+    A full-text index knows the newest only once it has gone through all that match. A name that many have is met
+    among the latest, and so that index is asked only for what few have.
+    """
     wanted = [select(Patient.id).where(Patient.external_id == query.id)] if query.id else []
     for end in query.ends:
         begin = end[::-1]
         is_there = (PhoneRow.backwards >= begin, PhoneRow.backwards < begin + ":")  # ":" comes after 9
-        wanted.append(select(PhoneRow.patient_id).where(*is_there, PhoneRow.removed_at.is_(None)).distinct())
+        theirs = select(PhoneRow.patient_id).where(*is_there, PhoneRow.removed_at.is_(None))
+        wanted.append(theirs.group_by(PhoneRow.patient_id))  # who has it twice is found once
     if query.born:
         wanted.append(select(Patient.id).where(Patient.date_of_birth.between(*query.born)))
-    if not wanted:
-        return set()
-    # Each on its own, so that each goes by its index.
+    if query.words:
+        name = (literal(" ") + Patient.searched).label("name")
+        latest = select(Patient.id, name).where(Patient.id < before).order_by(Patient.id.desc()).limit(_LATEST)
+        there = latest.subquery("latest")
+        place = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
+        wanted.append(select(there.c.id).where(*[place(there.c.name, f" {word}") > 0 for word in query.words]))
     parts = []
     for statement in wanted:
-        column = next(iter(statement.selected_columns))
-        if before is not None:
-            statement = statement.where(column < before)
-        parts.append(select(statement.order_by(column.desc()).limit(most).subquery().c[0]))
+        # Each on its own, and `+ 0`: so that each goes by its index, not through all patients from the newest.
+        id_ = next(iter(statement.selected_columns)) + 0
+        parts.append(select(statement.where(id_ < before).order_by(id_.desc()).limit(most).subquery().c[0]))
     return set(session.scalars(union_all(*parts)))
 
 

@@ -341,15 +341,15 @@ def test_each_page_takes_at_most_8_queries_and_reads_no_whole_table(
     client.get(path)  # what is asked once, when the portal starts
     statements.clear()
     assert client.get(path).status_code == 200
+    # Indexes, what is limited itself, and the few businesses of a practice.
+    may_be_read = {"patients_words", "latest", "businesses", "anon_1", "anon_2", "anon_3"}
     read = [one for one in statements if one[0].lstrip().upper().startswith(("SELECT", "WITH"))]
     assert 0 < len(read) <= 8, [statement for statement, _ in read]
     with db.engine.connect() as connection:
         for statement, parameters in read:
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
                 scanned = re.match(r"SCAN (\w+)", row[3])
-                assert not scanned or scanned[1] in {"patients_words", "businesses", "anon_1", "anon_2", "anon_3"}, (
-                    row
-                )
+                assert not scanned or scanned[1] in may_be_read, row
 
 
 @pytest.mark.parametrize("role", list(Role))
