@@ -47,16 +47,33 @@ def test_a_practice_is_imported_and_shown_from_an_installed_wheel(installed: Pat
     in_the_wheel(installed, "-m", "portal", "import", str(ROOT / "tests" / "practices" / "northgate"))
     assert "Northgate" in in_the_wheel(installed, "-m", "portal", "preview", "--date", "2031-03-09")
     page = """
+import re
 import portal
+from portal.config import load_settings
+from portal.set_up_code import set_up_code
+
+here = "http://127.0.0.1:8080"
 client = portal.create_app().test_client()
-page = client.get("/communications", base_url="http://127.0.0.1:8080")
+page = client.get("/communications", base_url=here, follow_redirects=True)
+print(page.request.path)
+typed = {
+    "csrf_token": re.search(r'name="csrf_token" value="([^"]+)"', page.text)[1],
+    "code": set_up_code(load_settings()),
+    "whose": re.search(r'<option value="([^"]+)"', page.text)[1],
+    "name": "Dana",
+    "email": "dana@northgate.example",
+    "password": "thrifty lamp over sea",
+    "again": "thrifty lamp over sea",
+}
+assert client.post("/set-up", base_url=here, data=typed).status_code == 303
+page = client.get("/communications", base_url=here)
 assert page.status_code == 200, page.status_code
 print(page.text)
-for path in sorted(set(__import__("re").findall(r'(?:href|src)="(/static/[^"?]+)', page.text))):
-    found = client.get(path, base_url="http://127.0.0.1:8080")
-    print(path, found.status_code)
+for path in sorted(set(re.findall(r'(?:href|src)="(/static/[^"?]+)', page.text))):
+    print(path, client.get(path, base_url=here).status_code)
 """
     shown = in_the_wheel(installed, "-c", page)
+    assert shown.startswith("/set-up\n")
     assert "Communications" in shown
     statics = [line for line in shown.splitlines() if line.startswith("/static/")]
     assert len(statics) >= 2
