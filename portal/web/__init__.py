@@ -85,8 +85,8 @@ def _healthz() -> Response:
 
 def _only_known_names() -> Response | None:
     """A page of another site could give its own name our address, and so read ours."""
-    asked = urlsplit(f"//{request.host}")
-    if is_loopback(asked.hostname) or asked.hostname == _public().hostname:
+    asked = urlsplit(f"//{request.host}").hostname
+    if asked and (is_loopback(asked) or asked == _public().hostname):
         return None
     return Response("This name is not the portal's: see PORTAL_PUBLIC_URL.\n", 421, mimetype="text/plain")
 
