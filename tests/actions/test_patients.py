@@ -187,12 +187,6 @@ def test_another_practices_patient_is_not_there(export: Export, tmp_path: Path) 
             act()
 
 
-def test_the_record_of_changes_has_one_name_for_each_field() -> None:
-    """The diagnosis asks for the last change by these names."""
-    assert (contacts.NUMBER, contacts.PREFERENCE) == (changes.PHONE_NUMBER, changes.PREFERENCE)
-    assert (contacts.OPT_OUT, contacts.ARCHIVED) == (changes.OPT_OUT, changes.ARCHIVED)
-
-
 def test_a_change_on_the_command_line_is_noted_as_such(export: Export) -> None:
     patients.record_opt_out("riverside", mia().id, note="letter", who=COMMAND_LINE, now=NOW)
     with store.reading("riverside") as session:
