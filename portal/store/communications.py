@@ -110,14 +110,13 @@ def list_newest(
     else:
         newest = select(Message.id).where(*first, *_range(session, wanted, before))
         at_hand = newest.order_by(Message.id.desc()).limit(reach).subquery("at_hand")
-    messages = at_hand.join(Message, Message.id == at_hand.c.id)
-    fitting = select(Message.id).select_from(messages).where(others, *rest)
-    ids = fitting.order_by(Message.id.desc()).limit(most + 1).subquery("ids")
-    entries = _entries(session, _entry(ids).order_by(Message.id.desc()))
+    in_hand = _is_among(session, at_hand)
+    ids = select(Message.id).where(in_hand, others, *rest).order_by(Message.id.desc()).limit(most + 1).subquery("ids")
+    entries = _entries(session, _entry().where(_is_among(session, ids)).order_by(Message.id.desc()))
     if len(entries) > most:
         return Found(named + entries[:most], entries[most - 1].message.id)
     if rest:
-        seen, oldest = session.execute(select(func.count(), func.min(Message.id)).select_from(messages)).one()
+        seen, oldest = session.execute(select(func.count(), func.min(Message.id)).where(in_hand)).one()
         if seen == reach:
             return Found(named + entries, oldest, has_reached_limit=True)
     return Found(named + entries, None)
@@ -139,26 +138,21 @@ def find_entry(session: Session, message_id: int) -> Entry | None:
     return next(iter(list_by_id(session, [message_id])), None)
 
 
-def _entry(ids: Subquery | None = None) -> _Rows:
-    """Of all messages, or of those ids."""
-    columns = select(
-        Message,
-        Appointment.external_id,
-        Appointment.revision,
-        Appointment.starts_wall,
-        Patient.external_id,
-        Patient.first_name,
-        Patient.last_name,
-        Business.name,
-        Business.timezone,
-    )
-    of = (
-        columns.select_from(Message)
-        if ids is None
-        else columns.select_from(ids).join(Message, Message.id == ids.c.id)
-    )
+def _entry() -> _Rows:
     return (
-        of.join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
+        select(
+            Message,
+            Appointment.external_id,
+            Appointment.revision,
+            Appointment.starts_wall,
+            Patient.external_id,
+            Patient.first_name,
+            Patient.last_name,
+            Business.name,
+            Business.timezone,
+        )
+        .select_from(Message)
+        .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
         .join(Patient, Patient.id == Message.patient_id, isouter=True)
         .join(Business, Business.id == Message.business_id, isouter=True)
     )
@@ -192,6 +186,14 @@ def _conditions(wanted: Filter) -> tuple[list[_Condition], list[_Condition]]:
     if wanted.until is not None:
         rest.append(message_at < wanted.until)
     return first, rest
+
+
+def _is_among(session: Session, ids: Subquery) -> _Condition:
+    """Each message is looked up by its id. A join, or on PostgreSQL a plain IN, would leave it to the planner to read
+    the practice's whole log instead and look each message up among the few ids."""
+    if session.get_bind().dialect.name == "postgresql":
+        return Message.id == func.any(func.array(select(ids.c.id).scalar_subquery()))
+    return Message.id.in_(select(ids.c.id))
 
 
 def _range(session: Session, wanted: Filter, before: int | None) -> list[_Condition]:

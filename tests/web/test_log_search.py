@@ -236,7 +236,7 @@ def test_a_message_whose_number_is_typed_comes_first_and_once(client: FlaskClien
 def test_a_search_is_paged_over_volumes_and_shows_each_message_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "VOLUME", {"sqlite": 7, "postgresql": 7})
+    monkeypatch.setattr(search, "VOLUME", 7)
     clinic = Clinic(credits=500)
     for n in range(130):
         clinic.book(f"{n:03}", patient={"first_name": "Ada" if n % 2 else "Bea"})
@@ -343,7 +343,7 @@ def _reads_by_indexes(client: FlaskClient, path: str) -> None:
     assert plans
     for plan in plans:
         # Only what is in hand already is read from end to end; FTS5 calls each of its answers a scan.
-        assert not re.search(r"Seq Scan|SCAN (?!at_hand|ids|found|VIRTUAL)", plan), plan
+        assert not re.search(r"Seq Scan|SCAN (?!at_hand|ids|found|message_words VIRTUAL|\(subquery)", plan), plan
     if "q=ada" in path or "570156" in path:
         assert any("VIRTUAL TABLE INDEX" in plan or "ix_message_words_words" in plan for plan in plans)
 

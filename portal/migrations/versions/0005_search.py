@@ -11,7 +11,7 @@ down_revision = '0004'
 branch_labels = None
 depends_on = None
 
-VOLUME = {'sqlite': 8_000, 'postgresql': 4_000}
+VOLUME = 4_000
 REASONS = ('sending-off', 'business-reminders-off', 'no-template', 'no-mobile-number', 'invalid-mobile-number', 'prefers-email', 'prefers-none', 'opted-out', 'patient-archived', 'no-credits', 'no-pass-ran', 'withdrawn', 'deadline-passed', 'provider-refused', 'provider-account')
 TABLES = {
     "sqlite": (
@@ -66,7 +66,7 @@ def file_messages(connection) -> None:
     volumes = sa.table('search_volumes', sa.column('id'), sa.column('practice_id'), sa.column('first_id'), sa.column('size'), sa.column('since', instant), sa.column('until', instant))
     for practice in connection.scalars(sa.text('SELECT id FROM practices ORDER BY id')).all():
         after = 0
-        while rows := connection.execute(find, {'practice': practice, 'after': after, 'volume': VOLUME[connection.dialect.name]}).all():
+        while rows := connection.execute(find, {'practice': practice, 'after': after, 'volume': VOLUME}).all():
             after = rows[-1].id
             instants = [row.at for row in rows]
             volume = connection.execute(
