@@ -26,7 +26,7 @@ from portal.store.search import SearchVolume
 _Rows: TypeAlias = Select[*tuple[Any, ...]]
 _Condition: TypeAlias = ColumnElement[bool]
 
-REACH = 5_000  # messages
+REACH = 2_000  # messages
 
 
 @dataclass(frozen=True, slots=True)
