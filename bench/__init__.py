@@ -1,1 +1,1 @@
-"""Benchmarks of the pass and of sending. `python -m bench --help`."""
+"""Benchmarks of the pass, of sending and of the pages. `python -m bench --help`."""
