@@ -127,7 +127,9 @@ def test_the_keyboard_reaches_the_content_first(open_page: Open) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_what_can_be_touched_is_large_enough(open_page: Open, width: str) -> None:
     page = open_page("/communications", WIDTHS[width])
-    for control in page.locator("form input:visible, form select:visible, form button, header nav a, nav.pages a").all():
+    for control in page.locator(
+        "form input:visible, form select:visible, form button, header nav a, nav.pages a"
+    ).all():
         box = control.bounding_box()
         assert box
         assert box["height"] >= 44

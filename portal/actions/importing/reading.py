@@ -52,15 +52,22 @@ class _Lines(Iterator[str]):
         self._again: deque[tuple[int, bytes]] = deque()
         self._taken: list[tuple[int, bytes]] = []  # the lines of the record being read
         self._size = 0  # their bytes
+        self._has_ended = False
         self.bytes_read = 0
 
     def begin_record(self) -> None:
+        self._has_ended = False
         self._taken.clear()
         self._size = 0
 
     def go_back(self) -> None:
         """Give the lines after the record's first once more: they may be records of their own."""
         self._again.extendleft(reversed(self._taken[1:]))
+
+    @property
+    def has_run_on(self) -> bool:
+        """Whether the record wanted more than its first line."""
+        return self._has_ended or len(self._taken) > 1
 
     @property
     def line(self) -> int:
@@ -83,6 +90,7 @@ class _Lines(Iterator[str]):
     def _read(self) -> tuple[int, bytes]:
         raw = self._stream.readline(LONGEST)
         if not raw:
+            self._has_ended = True
             raise StopIteration
         self._number += 1
         self.bytes_read += len(raw)
@@ -158,7 +166,7 @@ class CsvFile:
             return None
         except (csv.Error, _BrokenRecord) as error:
             lines.go_back()
-            cause = str(error) if isinstance(error, _BrokenRecord) else _NOT_CSV
+            cause = str(error) if isinstance(error, _BrokenRecord) else _NOT_CLOSED if lines.has_run_on else _NOT_CSV
             return Record(lines.line, [lines.first_bytes.decode(errors="replace").rstrip("\r\n")], {}, ("", cause))
         if fields and len(fields) != width:
             fault = "", f"it has {len(fields)} values, and the first line names {width} columns."
