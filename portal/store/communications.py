@@ -21,7 +21,7 @@ from portal.store.appointments import Appointment
 from portal.store.messages import BUT_REMINDERS, Message, has_reason, message_at
 from portal.store.patients import Patient
 from portal.store.practices import Business
-from portal.store.search import SearchVolume
+from portal.store.search import SENT_WITHIN, SearchVolume
 
 _Rows: TypeAlias = Select[*tuple[Any, ...]]
 _Condition: TypeAlias = ColumnElement[bool]
@@ -203,7 +203,7 @@ def _range(session: Session, wanted: Filter, before: int | None) -> list[_Condit
         return conditions
     between = select(func.min(SearchVolume.first_id), func.max(SearchVolume.first_id))
     if wanted.since is not None:
-        between = between.where(SearchVolume.until >= wanted.since)
+        between = between.where(SearchVolume.until >= wanted.since - SENT_WITHIN)
     if wanted.until is not None:
         between = between.where(SearchVolume.since < wanted.until)
     lowest, last = session.execute(between).one()

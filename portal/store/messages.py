@@ -206,8 +206,6 @@ def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     session.connection().execute(statement, [{f"_{k}": v for k, v in _renamed(row).items()} for row in rows])
     if not _INDEXED.isdisjoint(columns):
         index_messages(session, [row["id"] for row in rows])
-    elif at := [(row["id"], row["sent_at"]) for row in rows if row.get("sent_at")]:
-        search.note_instants(session, rows[0]["practice_id"], at)
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:

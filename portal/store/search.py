@@ -13,7 +13,7 @@ here in the same transaction (`store/messages.py: index_messages`).
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -41,12 +41,15 @@ from portal.store.types import RowId, UtcDateTime
 # that is nowhere among 1,000,000 messages of a practice 10 ms or 3.
 VOLUME = 4_000
 LARGEST_ID = 2**63 - 1
+# Nothing is sent after 9 PM of its day.
+SENT_WITHIN = timedelta(days=1)
 
 
 class SearchVolume(PracticeOwned, Model):
     """Some thousand messages of a practice with neighbouring ids: those from `first_id` to the next volume's.
 
-    All their instants lie between `since` and `until`.
+    The instants at which they were filed lie between `since` and `until`. Sending files nothing anew: what was
+    sent was sent within SENT_WITHIN of that.
     """
 
     __tablename__ = "search_volumes"
@@ -116,16 +119,6 @@ def file(session: Session, practice_id: str, messages: Sequence[Filed], *, are_n
             [" ".join([f"'{volume}{word}'" for word in message.words]) for message, volume in placed],
         ),
     )
-
-
-def note_instants(session: Session, practice_id: str, instants: Sequence[tuple[int, datetime]]) -> None:
-    """(message id, instant): messages that have another instant now are still found by it."""
-    if not instants:
-        return
-    shelf = _Shelf(session, practice_id, min(id_ for id_, _ in instants))
-    for id_, at in instants:
-        shelf.widen(id_, at)
-    shelf.keep()
 
 
 class _Shelf:
@@ -237,6 +230,7 @@ def find(
     values["_before"] = LARGEST_ID if before is None else before
     parameters: list[BindParameter[Any]] = [bindparam(name, value) for name, value in values.items()]
     ours = _OURS
+    since = since and since - SENT_WITHIN
     for name, instant, condition in (("_since", since, "until >="), ("_until", until, "since <")):
         if instant is not None:
             ours += f" AND volume.{condition} :{name}"

@@ -146,10 +146,10 @@ def test_a_message_is_found_by_the_day_it_was_sent(client: FlaskClient, clinic: 
         store.messages.update_messages(session, [changed])
     assert found(client, from_="2031-06-06", to="2031-06-06") == ["Bea Nguyen"]
     with store.transaction(clinic.id) as session:
-        changed = {"id": bea, "practice_id": clinic.id, "sent_at": PASS_AT + 60 * DAY}
+        changed = {"id": bea, "practice_id": clinic.id, "sent_at": PASS_AT + 30 * DAY + timedelta(hours=15)}
         store.messages.update_messages(session, [changed])
-    assert found(client, from_="2031-07-01") == ["Bea Nguyen"]
-    assert found(client, q="bea", from_="2031-07-01") == ["Bea Nguyen"]
+    assert found(client, from_="2031-06-07") == ["Bea Nguyen"]
+    assert found(client, q="bea", from_="2031-06-07") == ["Bea Nguyen"]
 
 
 def test_a_new_name_text_or_number_is_found_and_the_old_one_is_not(client: FlaskClient, clinic: Clinic) -> None:
