@@ -159,11 +159,6 @@ class _Shelf:
         self._stretch(volume, message.at)
         return int(volume["id"])
 
-    def widen(self, message_id: int, instant: datetime) -> None:
-        at = bisect_right(self._firsts, message_id) - 1
-        if at >= 0:
-            self._stretch(self._volumes[at], instant)
-
     def _stretch(self, volume: dict[str, Any], instant: datetime) -> None:
         if not volume["since"] <= instant <= volume["until"]:
             volume["since"], volume["until"] = min(volume["since"], instant), max(volume["until"], instant)
