@@ -94,7 +94,7 @@ def _make(settings: Settings, city: City, now: datetime) -> None:
     rules = [
         rule(numbers.refused, status=422, code="1170", title="Invalid number"),
         rule(numbers.dropped, fault="drop"),
-        rule(numbers.account, status=401, code="unauthorized", times=2),
+        rule(numbers.account, status=401, code="unauthorized", times=1),
     ]
     plan_file(settings).write_text(json.dumps(rules))
 

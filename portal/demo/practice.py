@@ -77,7 +77,7 @@ CANCELLED_LATE = "Ewa Nowak"
 MOVED_LATE = "Samir Haddad"
 # Yesterday the provider could not be reached for this one.
 NEVER_REACHED = "Joan Ferris"
-# With the account refused for some minutes it waits; after it the credits run out.
+# With the account refused for a minute it waits; after it the credits run out.
 LAST_WITH_CREDITS = "Otis Grant"
 
 

@@ -138,7 +138,7 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
         page = owner.get(f"http://127.0.0.1:{port}/communications?status=sent", timeout=30).text
         return all(name in page for name in ("Mia Nguyen", "Arjun Patel", "Owen Hughes"))
 
-    wait_until(all_sent, 240)  # the refused account may hold some back until it is tried again
+    wait_until(all_sent, 480)  # the refused account may hold some back until it is tried again
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(90) == 0
     assert not answers(port)
