@@ -7,20 +7,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from portal import clock, store
 from portal.core.roles import Role
-from tests.builders import PASS_AT
+from tests.builders import PASS_AT, Clinic
 from tests.played_demo import PlayedDemo, played_demo
+from tests.web.browsing import Open, browsing, served
 
 
 @pytest.fixture
@@ -99,13 +98,8 @@ def site() -> Iterator[Site]:
     with played_demo() as demo:
         shift = clock._offset
         clock.start_at(demo.now + timedelta(minutes=2))
-        server = make_server("127.0.0.1", 0, demo.app, threaded=True)
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield Site(f"http://127.0.0.1:{server.server_port}", demo)
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with served(demo.app) as url:
+            yield Site(url, demo)
         clock._offset = shift
 
 
@@ -133,3 +127,31 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def usual_role() -> Role:
+    """As whom `open_page` opens a page, unless it is told."""
+    return Role.OWNER
+
+
+@pytest.fixture
+def open_page(browser: Browser, app: Flask, clinic: Clinic, usual_role: Role) -> Iterator[Open]:
+    """Opens a path as somebody of the module's clinic; what the page complains about fails the test."""
+    with served(app) as url, browsing(browser) as windows:
+
+        def open_(
+            path: str,
+            width: int = 1280,
+            scheme: Literal["light", "dark"] = "light",
+            *,
+            role: Role = usual_role,
+            scripts: bool = True,
+        ) -> Page:
+            context = windows.window(url, width, scheme, scripts=scripts)
+            sign_in_browser(context, app, url, f"{role}@{clinic.id}.example")
+            page = windows.page(context)
+            page.goto(path)
+            return page
+
+        yield open_

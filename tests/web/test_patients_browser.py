@@ -1,17 +1,13 @@
 """Patients in a real browser: found while typing, mended by mouse, by keyboard and without scripts."""
 
 import re
-from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
-from threading import Thread
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import expect
 
 from portal import store
 from portal.actions.patients import record_opt_out, set_preference
@@ -23,20 +19,21 @@ from portal.core.roles import Role
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient
 
-from .conftest import sign_in_browser
+from .browsing import SCREENS, WIDTHS, Open
 
 pytestmark = pytest.mark.browser
 
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
 DANA = Who(1, "Dana Owner")
-
-Open = Callable[..., Page]
 
 
 @pytest.fixture
 def database() -> str:
     return "sqlite"
+
+
+@pytest.fixture
+def usual_role() -> Role:
+    return Role.RECEPTION
 
 
 @pytest.fixture
@@ -60,50 +57,6 @@ def clinic(app: Flask, at_pass_time: None) -> Clinic:
     record_opt_out(clinic.id, every.patient_id, note="at the desk", **changing)
     run_pass(clinic.id, PASS_AT, PASS_AT)
     return clinic
-
-
-@pytest.fixture
-def open_page(browser: Browser, app: Flask, clinic: Clinic) -> Iterator[Open]:
-    """Opens a path as somebody of the practice; what the page complains about fails the test."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    contexts = []
-    complaints: list[str] = []
-
-    def open_(
-        path: str,
-        width: int = 1280,
-        scheme: Literal["light", "dark"] = "light",
-        *,
-        role: Role = Role.RECEPTION,
-        scripts: bool = True,
-    ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=scripts,
-            base_url=url,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        sign_in_browser(context, app, url, f"{role}@{clinic.id}.example")
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    # A form that is refused is answered 422, and its answer takes the focus from what was pressed.
-    expected = ("the server responded with a status of 422", "Autofocus processing was blocked")
-    assert [one for one in complaints if not any(part in one for part in expected)] == []
 
 
 PAGES = {

@@ -1,40 +1,29 @@
 """Today in a real browser: it fits and is accessible, its parts come by themselves, and acts keep the place."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import Page, expect
 
 from portal import clock, store
 from portal.actions.remind import run_pass
 from portal.core.numbers import PhoneType
 from portal.core.reasons import Reason
 from portal.core.reminders import Preference
-from portal.core.roles import Role
 from portal.core.states import Direction, Kind, Status
 from portal.store.imports import ImportRun
 from portal.store.messages import Message
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_type, an_appointment
 
-from .conftest import sign_in_browser
+from .browsing import SCREENS, WIDTHS, Open
 from .test_today import DAY, HOUR
 from .test_worklist import message_of
 
 pytestmark = pytest.mark.browser
-
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
-
-Open = Callable[..., Page]
-
 
 NAMES = (
     "Ada Silva",
@@ -138,45 +127,6 @@ def history(clinic: Clinic) -> None:
                         created_at=at if ago > 4 else at - 4 * DAY,
                     )
                 )
-
-
-@pytest.fixture
-def open_page(browser: Browser, app: Flask, clinic: Clinic) -> Iterator[Open]:
-    """Opens a path as the owner; what the page prints to its console, or fails to load, fails the test."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    contexts = []
-    complaints: list[str] = []
-
-    def open_(
-        path: str, width: int = 1280, scheme: Literal["light", "dark"] = "light", *, scripts: bool = True
-    ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            java_script_enabled=scripts,
-            base_url=url,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        sign_in_browser(context, app, url, f"{Role.OWNER}@{clinic.id}.example")
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.goto(path)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    # What an act answers takes the focus from what was pressed.
-    assert [one for one in complaints if "Autofocus processing was blocked" not in one] == []
 
 
 def wait_for_parts(page: Page) -> None:

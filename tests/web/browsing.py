@@ -1,0 +1,77 @@
+"""Pages opened in the real browser: at two widths, in light and dark, with and without scripts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Request
+from werkzeug.serving import make_server
+
+SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
+WIDTHS = {"390": 390, "1280": 1280}
+
+Open = Callable[..., Page]
+
+# A form that is refused is answered 422, and its answer takes the focus from what was pressed.
+EXPECTED = ("the server responded with a status of 422", "Autofocus processing was blocked")
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The address at which the pages answer."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Browsing:
+    """Windows of the browser, and what their pages complained about."""
+
+    def __init__(self, browser: Browser, stack: ExitStack) -> None:
+        self._browser, self._stack = browser, stack
+        self.complaints: list[str] = []
+
+    def window(self, url: str, width: int = 1280, scheme: Any = "light", *, scripts: bool = True) -> BrowserContext:
+        """One with cookies of its own, closed with the test."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=scripts,
+            base_url=url,
+            reduced_motion="reduce",
+        )
+        self._stack.callback(context.close)
+        return context
+
+    def page(self, context: BrowserContext) -> Page:
+        page = context.new_page()
+        page.on("console", lambda message: self._complain(message.text))
+        page.on("pageerror", lambda error: self._complain(str(error)))
+        page.on("requestfailed", self._has_failed)
+        return page
+
+    def _has_failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left meanwhile
+            self._complain(f"{request.failure}: {request.url}")
+
+    def _complain(self, text: str) -> None:
+        if not any(part in text for part in EXPECTED):
+            self.complaints.append(text)
+
+
+@contextmanager
+def browsing(browser: Browser) -> Iterator[Browsing]:
+    """What a page prints to its console, or fails to load, fails the test."""
+    with ExitStack() as stack:
+        windows = Browsing(browser, stack)
+        yield windows
+    assert windows.complaints == []
