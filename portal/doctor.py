@@ -15,6 +15,7 @@ from portal.core.phrases import counted, lasting
 from portal.core.reminders import Sending
 from portal.core.watching import Finding, Level, QueueSeen
 from portal.jobs import gateway
+from portal.mail import MailFailed, check_mail
 from portal.queue import watcher
 from portal.sms.gateway import AccountError, BalanceError
 
@@ -52,6 +53,7 @@ def examine_host(settings: Settings, queue: QueueSeen, now: datetime) -> Iterato
     health = yield from _database(settings, now)
     yield from _redis(settings, queue)
     yield from _provider(settings)
+    yield from _mail(settings)
     if health:
         yield from _rows(settings, health, now)
     yield from _surroundings(settings)
@@ -150,6 +152,18 @@ def _provider(settings: Settings) -> Iterator[Finding]:
         yield _note("provider", "in Vonage's dashboard the account's SMS setting must be Messages API")
     if not settings.vonage_signature_secrets:
         yield _note("provider", "VONAGE_SIGNATURE_SECRET is not set: what the provider reports cannot be verified")
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    if settings.smtp_url is None:
+        yield _note("mail", "PORTAL_SMTP_URL is not set: links for staff are shown to whoever invites them")
+        return
+    try:
+        check_mail(settings.smtp_url)
+    except MailFailed as error:
+        yield _mend("mail", str(error), "correct PORTAL_SMTP_URL, or start the mail server")
+    else:
+        yield _ok("mail", "the mail server answers")
 
 
 def _no_credentials() -> Finding:

@@ -22,6 +22,15 @@ def sender_of(url: str) -> str | None:
     return given if "@" in given and given.isprintable() else None
 
 
+def check_mail(url: str) -> None:
+    """Reach the server and sign in, and send nothing. Raises MailFailed."""
+    try:
+        with _connect(url) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise MailFailed(f"The mail server cannot be used ({type(error).__name__}).") from None
+
+
 def send_mail(url: str, to: str, subject: str, text: str) -> None:
     """Raises MailFailed."""
     message = EmailMessage()

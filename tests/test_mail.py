@@ -1,24 +1,44 @@
 """Mail by a real SMTP server of the test's own."""
 
 import socket
+import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from flask import Flask
 
-from portal.config import ConfigError, load_settings
-from portal.mail import MailFailed, send_mail, sender_of
+from portal import clock
+from portal.config import ConfigError, Settings, load_settings
+from portal.core.watching import Finding, Level
+from portal.doctor import examine
+from portal.mail import MailFailed, check_mail, send_mail, sender_of
+
+GOOD_LOGIN = b64encode(b"\0robin\0secret").decode()
 
 
 @dataclass
 class Server:
-    """Speaks as much SMTP as a client needs, to one after the other. `refuses`: whom it does not take."""
+    """Speaks as much SMTP as a client needs, to one after the other. `refuses`: whom it does not take. `tls`: speaks
+    TLS from the start, or from STARTTLS on; `clear`: what was said before that."""
 
     port: int
     refuses: str = "nobody"
+    tls: ssl.SSLContext | None = None
+    is_tls_from_the_start: bool = False
     said: list[str] = field(default_factory=list)
+    clear: list[str] = field(default_factory=list)
 
     def serve(self, listener: socket.socket) -> None:
         while True:
@@ -26,24 +46,57 @@ class Server:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rb") as lines:
-                connection.sendall(b"220 test\r\n")
-                in_text = False
-                for line in lines:
-                    said = line.decode().rstrip("\r\n")
-                    self.said.append(said)
-                    if in_text:
-                        in_text = said != "."
-                        answer = "250 taken" if not in_text else ""
-                    elif said.upper() == "DATA":
-                        in_text, answer = True, "354 go on"
-                    elif said == "QUIT":
-                        connection.sendall(b"221 bye\r\n")
-                        break
-                    else:
-                        answer = "550 no" if self.refuses in said and said.upper().startswith("RCPT") else "250 well"
-                    if answer:
-                        connection.sendall(f"{answer}\r\n".encode())
+            with suppress(OSError):  # e.g. a client that does not trust the certificate
+                self._serve_one(connection)
+
+    def _serve_one(self, connection: socket.socket) -> None:
+        if self.tls and self.is_tls_from_the_start:
+            connection = self._wrapped(connection)
+        with connection:
+            connection.sendall(b"220 test\r\n")
+            if self._talk(connection, may_start_tls=bool(self.tls) and not self.is_tls_from_the_start):
+                self.clear, self.said = self.said, []
+                with self._wrapped(connection) as secret:
+                    self._talk(secret, may_start_tls=False)
+
+    def _wrapped(self, connection: socket.socket) -> ssl.SSLSocket:
+        assert self.tls
+        wrapped = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        try:
+            wrapped.do_handshake()
+        except OSError:
+            wrapped.close()
+            raise
+        return wrapped
+
+    def _talk(self, connection: socket.socket, *, may_start_tls: bool) -> bool:
+        """Until the client leaves, or wants TLS."""
+        in_text = False
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                said = line.decode().rstrip("\r\n")
+                self.said.append(said)
+                answer = "250 well"
+                if in_text:
+                    in_text = said != "."
+                    answer = "250 taken" if not in_text else ""
+                elif said.lower().startswith("ehlo"):
+                    answer = "250-test\r\n250 STARTTLS" if may_start_tls else "250-test\r\n250 AUTH PLAIN"
+                elif said == "STARTTLS":
+                    connection.sendall(b"220 go on\r\n")
+                    return True
+                elif said.startswith("AUTH"):
+                    answer = "235 welcome" if said.endswith(GOOD_LOGIN) else "535 no"
+                elif said.upper() == "DATA":
+                    in_text, answer = True, "354 go on"
+                elif said == "QUIT":
+                    connection.sendall(b"221 bye\r\n")
+                    return False
+                elif self.refuses in said and said.upper().startswith("RCPT"):
+                    answer = "550 no"
+                if answer:
+                    connection.sendall(f"{answer}\r\n".encode())
+        return False
 
 
 @pytest.fixture
@@ -83,6 +136,59 @@ def test_a_server_that_refuses_or_is_away_is_told_in_words(server: Server) -> No
     assert "robin" not in str(failed.value)
     with pytest.raises(MailFailed):
         send_mail("smtp://127.0.0.1:1?from=a@b.example", "robin@clinic.example", "s", "t")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of this machine, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        made.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp"])
+def test_mail_and_password_go_through_tls(
+    server: Server, certificate: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(certificate)
+    server.is_tls_from_the_start = scheme == "smtps"
+    url = f"{scheme}://robin:secret@127.0.0.1:{server.port}?from=reminders@clinic.example"
+    for act in (lambda: send_mail(url, "robin@clinic.example", "s", "t"), lambda: check_mail(url)):
+        with pytest.raises(MailFailed, match="SSL"):
+            act()  # nobody vouches for the certificate
+    assert not any("AUTH" in line or "robin" in line for line in server.said + server.clear)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    send_mail(url, "robin@clinic.example", "s", "t")
+    assert "mail FROM:<reminders@clinic.example>" in server.said
+    assert not any("AUTH" in line or "robin" in line for line in server.clear)
+    check_mail(url)
+    with pytest.raises(MailFailed, match="SMTPAuthenticationError"):
+        check_mail(url.replace("secret", "wrong"))
+
+
+def test_the_doctor_tries_the_mail_server(server: Server, app: Flask, settings: Settings) -> None:
+    def found(**changed: str) -> Finding:
+        findings = examine(replace(settings, **changed), clock.now())
+        return next(finding for finding in findings if finding.about == "mail")
+
+    assert found().level is Level.NOTE
+    assert found(smtp_url=address(server)).level is Level.OK
+    away = found(smtp_url="smtp://127.0.0.1:1?from=a@b.example")
+    assert (away.level, away.says) == (Level.MEND, "The mail server cannot be used (ConnectionRefusedError).")
 
 
 def test_mail_is_not_sent_in_clear_to_another_machine() -> None:

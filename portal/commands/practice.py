@@ -63,7 +63,7 @@ class _Report:
 @json_option
 def import_(folder: Path, accept_valid: bool, withdraw_missing: bool, practice: str | None, as_json: bool) -> None:
     """Take a practice's export folder."""
-    with installation(), _bar() as bar:
+    with installation(concerns_sending=True), _bar() as bar:
         result = import_folder(
             folder,
             clock.now(),
@@ -135,7 +135,7 @@ def credits() -> None:
 @json_option
 def top_up_(amount: int, reference: str, practice: str | None, as_json: bool) -> None:
     """Add N credits."""
-    with installation():
+    with installation(concerns_sending=True):
         id_ = pick_practice(practice)
         balance = top_up(id_, amount, reference, clock.now())
     if as_json:
