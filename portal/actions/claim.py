@@ -19,6 +19,7 @@ from portal.sms.gateway import Outgoing
 from portal.store.credits import EntryKind
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
+from portal.store.texts import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,19 @@ def claim(
     if store.host.find_state(session, store.host.ACCOUNT_REFUSED) and not is_probe:
         return None
     reminders = store.facts.list_of_messages(session, practice, message_ids)
+    texts = store.texts.list_of_messages(session, practice, set(message_ids) - reminders.keys())
     token = secrets.token_hex(6)
     stops = [
         Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
-        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys())
+        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys() - texts.keys())
     ]
     ready: list[_Ready] = []
-    for reminder in sorted(reminders.values(), key=store.facts.in_turn):
-        message = reminder.message
+    for one in (*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)):
+        message = one.message
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
             continue
-        answer = _ask_again(reminder, message, practice, credits, token, preparer, now)
+        answer = _ask_again(one, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
             credits += message.charged
             stops.append(answer)
@@ -93,7 +95,7 @@ def claim(
 
 
 def _ask_again(
-    reminder: Reminder,
+    one: Reminder | Text,
     message: MessageState,
     practice: Practice,
     credits: int,
@@ -101,17 +103,21 @@ def _ask_again(
     preparer: Preparer,
     now: datetime,
 ) -> Stop | _Ready:
-    """All reasons but `no-credits`, from the rows as they are now; number and text are as they are now too."""
+    """All reasons but `no-credits`, from the rows as they are now; number and text are as they are now too. What
+    staff wrote goes as it stands, to whom they wrote it."""
 
     def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
-        return Stop(message.id, status, reasons, message.charged, code, refused or message.refused)
+        keeps_text = isinstance(one, Text)
+        return Stop(message.id, status, reasons, message.charged, code, refused or message.refused, keeps_text)
 
-    if reminder.cancelled_at is not None and reminder.cancelled_at <= now:
+    own_text = message.body if message.written_by else None
+    is_anothers = own_text is not None and message.patient_id != one.patient_id
+    if is_anothers or (one.cancelled_at is not None and one.cancelled_at <= now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)
     if message.deadline_at is not None and message.deadline_at <= now:
         return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
     # What was taken for it is its own, however low the balance is; a text that grew needs more.
-    decision = decide(reminder.facts, max(message.charged, credits + message.charged))
+    decision = decide(one.facts, max(message.charged, credits + message.charged), own_text)
     if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
         return stop(decision.status, *decision.reasons)
     reference = f"{message.id}.{token}"
@@ -130,7 +136,7 @@ def _ask_again(
         decision.parts,
         same_again,
     )
-    return _Ready(attempt, decision, message, practice.sender, reminder.patient_id)
+    return _Ready(attempt, decision, message, practice.sender, one.patient_id)
 
 
 def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: str, now: datetime) -> None:

@@ -216,4 +216,7 @@ def _decided(
         "enqueued_at": enqueued_at if queued else None,
         "claim": None,
         "claimed_at": None,
+        # Whoever of the staff had sent it before: it is the practice's reminder again.
+        "written_by": None,
+        "written_by_id": None,
     }

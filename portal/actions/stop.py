@@ -20,13 +20,19 @@ class Stop:
     charged: int  # what was taken for it, and now comes back
     code: str | None = None  # the provider's, or ours for a message that we know it would refuse
     refused: str | None = None  # the fingerprint that is not to be sent again
+    keeps_text: bool = False  # what staff wrote: they may want to send it again
+
+    @property
+    def emptied(self) -> dict[str, None]:
+        """A decision not to send leaves no number and no text in the row; a later pass fills in the new ones."""
+        if self.status is not Status.NOT_SENT:
+            return {}
+        return {"to_number": None, "segments": None} | ({} if self.keeps_text else {"body": None})
 
 
 def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now: datetime) -> None:
     """The caller holds the practice's lock and has seen that each change is legal."""
-    # A decision not to send leaves no number and no text in the row; a later pass fills in the new ones.
-    emptied = {"to_number": None, "body": None, "segments": None}
-    for decided in (True, False):
+    for emptied in {tuple(stop.emptied) for stop in stops}:
         store.messages.update_messages(
             session,
             [
@@ -42,9 +48,9 @@ def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now
                     "provider_code": stop.code,
                     "refused": stop.refused,
                 }
-                | (emptied if decided else {})
+                | stop.emptied
                 for stop in stops
-                if (stop.status is Status.NOT_SENT) is decided
+                if tuple(stop.emptied) == emptied
             ],
         )
     store.messages.record_events(

@@ -51,8 +51,8 @@ class TextProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What a text costs: `parts` are its credits. `units` are septets or UTF-16 units; so many as `left_in_part` still
-    fit without another part. `dearest`: the first character that makes it UCS-2. `credits`: the balance."""
+    """What a text costs: `parts` are its credits. `units` are septets or UTF-16 units; so many as `left_in_part`
+    still fit without another part. `dearest`: the first character that makes it UCS-2. `credits`: the balance."""
 
     parts: int
     encoding: str  # GSM-7 or UCS-2

@@ -151,6 +151,7 @@ _BASIC = (
 )
 _EXTENSION = "\f^{}\\[~]|€"
 _GSM = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*")
+_FOREIGN = re.compile(f"[^{re.escape(_BASIC + _EXTENSION)}]")
 _EXTENDED = re.compile(f"[{re.escape(_EXTENSION)}]")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
@@ -162,6 +163,7 @@ class Measure(NamedTuple):
     encoding: Literal["GSM-7", "UCS-2"]
     units: int
     dearest: str | None  # the first character outside GSM-7, which makes the whole text UCS-2
+    left: int  # so many units more fit into its last part
 
 
 def measure(text: str) -> Measure:
@@ -170,9 +172,11 @@ def measure(text: str) -> Measure:
     end = within_gsm.end() if within_gsm else 0
     if end == len(text):
         septets = _EXTENDED.sub("\x1b.", text)
-        return Measure(_parts(septets, "\x1b", 160, 153), "GSM-7", len(septets), None)
+        parts, left = _divided(septets, "\x1b", 160, 153)
+        return Measure(parts, "GSM-7", len(septets), None, left)
     units = _ASTRAL.sub("\ud800\udc00", text)
-    return Measure(_parts(units, "\ud800", 70, 67), "UCS-2", len(units), text[end])
+    parts, left = _divided(units, "\ud800", 70, 67)
+    return Measure(parts, "UCS-2", len(units), text[end], left)
 
 
 def count_parts(text: str) -> int:
@@ -180,14 +184,19 @@ def count_parts(text: str) -> int:
     return measure(text).parts
 
 
-def _parts(units: str, first_half: str, alone: int, each: int) -> int:
-    """`first_half` opens a pair of units that must stay in one part."""
+def count_parts_in_gsm(text: str) -> int:
+    """How many it would cost with a plain letter in place of each character outside GSM-7."""
+    return count_parts(_FOREIGN.sub("?", text))
+
+
+def _divided(units: str, first_half: str, alone: int, each: int) -> tuple[int, int]:
+    """The parts, and what is left in the last. `first_half` opens a pair of units that must stay in one part."""
     if len(units) <= alone:
-        return 1
+        return 1, alone - len(units)
     parts = start = 0
     while start < len(units):
         start += each
         if units[start - 1 : start] == first_half:
             start -= 1
         parts += 1
-    return parts
+    return parts, start - len(units)

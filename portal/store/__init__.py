@@ -20,6 +20,7 @@ from portal.store import (
     revision,
     search,
     staff,
+    texts,
     today,
     worklist,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "revision",
     "search",
     "staff",
+    "texts",
     "today",
     "transaction",
     "worklist",

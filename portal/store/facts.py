@@ -37,6 +37,7 @@ class MessageState:
     deadline_at: datetime | None
     attempts: int
     refused: str | None
+    written_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ _SETTINGS = (
     Patient.preference,
     Patient.archived,
 )
-_MESSAGE = (
+MESSAGE_STATE = (
     Message.id,
     Message.status,
     Message.reasons,
@@ -102,9 +103,10 @@ _MESSAGE = (
     Message.deadline_at,
     Message.attempts,
     Message.refused,
+    Message.written_by,
 )
 
-_COLUMNS = (*_APPOINTMENT, *_SETTINGS, *_MESSAGE)
+_COLUMNS = (*_APPOINTMENT, *_SETTINGS, *MESSAGE_STATE)
 _SELECT = (
     select(*_COLUMNS)
     .select_from(Appointment)

@@ -54,7 +54,9 @@ class Message(PracticeOwned, Model):
     """`to`, `body` and `segments` are empty where it was not sent for a reason above `no-credits`.
 
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
-    `refused`: a fingerprint of the number, text and sender that the provider refused.
+    `refused`: a fingerprint of the number, text and sender that the provider refused. `written_by`: who of the staff
+    sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
+    `form_key`: of the form that wrote it, which may come twice.
     """
 
     __tablename__ = "messages"
@@ -86,6 +88,9 @@ class Message(PracticeOwned, Model):
     provider_id: Mapped[str | None] = mapped_column(Text)
     provider_code: Mapped[str | None] = mapped_column(Text)
     refused: Mapped[str | None] = mapped_column(Text)
+    written_by: Mapped[str | None] = mapped_column(Text)
+    written_by_id: Mapped[int | None] = mapped_column(RowId)
+    form_key: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         referable(),
@@ -160,9 +165,20 @@ class Message(PracticeOwned, Model):
     )
 
 
+# A form that is sent twice writes once.
+Index(
+    "uq_messages_form_key",
+    Message.practice_id,
+    Message.form_key,
+    unique=True,
+    sqlite_where=text("form_key IS NOT NULL"),
+    postgresql_where=text("form_key IS NOT NULL"),
+)
+
+
 class MessageEvent(PracticeOwned, Model):
     """One decision about a message or one attempt to send it. `at` is the pass's instant for a decision of a
-    pass; `detail` holds codes, never a name, number or text."""
+    pass; `detail` holds codes, or who of the staff did it, and never a patient's name, number or text."""
 
     __tablename__ = "message_events"
 
@@ -189,6 +205,13 @@ def record_reminders(session: Session, rows: Sequence[Mapping[str, Any]]) -> dic
     ids = dict(session.execute(statement, rows).all())
     index_messages(session, list(ids.values()), are_new=True)
     return ids
+
+
+def record_text(session: Session, row: Mapping[str, Any]) -> int:
+    """Write one that staff send; returns its id. The practice is locked."""
+    id_: int = session.execute(insert(table_of(Message)).returning(table_of(Message).c.id), row).scalar_one()
+    index_messages(session, [id_], are_new=True)
+    return id_
 
 
 def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -300,8 +323,13 @@ _INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
 _AT_ONCE = 1000  # below every database's limit of values in one statement
 
 
-def index_messages(session: Session, message_ids: Sequence[int], *, are_new: bool = False) -> None:
-    """File these messages under the words that they and their patients' names hold now."""
+def index_messages(
+    session: Session, message_ids: Sequence[int], *, are_new: bool = False, sent_by: datetime | None = None
+) -> None:
+    """File these messages under the words that they and their patients' names hold now.
+
+    `sent_by`: until when they may be sent, where that is later than a day after they were filed.
+    """
     for start in range(0, len(message_ids), _AT_ONCE):
         filed: dict[str, list[search.Filed]] = {}
         for practice_id, id_, to, body, at, first_name, last_name in session.execute(
@@ -318,7 +346,7 @@ def index_messages(session: Session, message_ids: Sequence[int], *, are_new: boo
             .where(Message.id.in_(message_ids[start : start + _AT_ONCE]))
         ):
             words = index_words((first_name or "", last_name or "", body or ""), to)
-            filed.setdefault(practice_id, []).append(search.Filed(id_, words, at))
+            filed.setdefault(practice_id, []).append(search.Filed(id_, words, sent_by or at))
         for practice_id, rows in filed.items():
             search.file(session, practice_id, rows, are_new=are_new)
 

@@ -1,0 +1,175 @@
+"""Texts that staff write, and whom they go to."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ScalarSelect, and_, func, select
+from sqlalchemy.orm import Session, aliased
+
+from portal.core.numbers import PhoneNumber
+from portal.core.reminders import Facts
+from portal.core.text import Details
+from portal.store.appointments import Appointment
+from portal.store.facts import MESSAGE_STATE, MessageState
+from portal.store.messages import Message
+from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs
+from portal.store.practices import Business, Practice
+
+_NEVER = datetime(1, 1, 1)  # noqa: DTZ001  a wall time, which no text shows
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message of no appointment, and the facts that decide on it."""
+
+    patient_id: int
+    created_at: datetime
+    facts: Facts
+    message: MessageState
+
+    @property
+    def cancelled_at(self) -> None:
+        """As of a reminder's appointment."""
+        return None
+
+
+def list_of_messages(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Text]:
+    """By message id, the first written first; of those that staff wrote to a patient, about no appointment."""
+    if not message_ids:
+        return {}
+    rows = session.execute(
+        select(Patient, Message.created_at, *MESSAGE_STATE)
+        .join(Patient, Patient.id == Message.patient_id)
+        .where(Message.id.in_(message_ids), Message.appointment_id.is_(None), Message.written_by.is_not(None))
+        .order_by(Message.id)
+    ).all()
+    patients = {row[0].id for row in rows}
+    numbers = list_numbers(session, patients)
+    opted_patients, opted_numbers = list_opt_outs(
+        session, patients, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
+    )
+    texts = [
+        Text(
+            patient.id,
+            created_at,
+            facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
+            MessageState(*state),
+        )
+        for patient, created_at, *state in rows
+    ]
+    return {text.message.id: text for text in texts}
+
+
+def facts_of(
+    practice: Practice,
+    patient: Patient,
+    numbers: Sequence[PhoneNumber],
+    patient_opted_out: bool,
+    opted_out_numbers: frozenset[str],
+    business: Business | None = None,
+) -> Facts:
+    """Of a patient without an appointment. `business`: what a text may name as such."""
+    return Facts(
+        sending=practice.sending,
+        business_reminders_on=True,
+        template=None,
+        numbers=numbers,
+        countries=practice.countries,
+        preference=patient.preference,
+        default_preference=practice.default_preference,
+        patient_opted_out=patient_opted_out,
+        opted_out_numbers=opted_out_numbers,
+        archived=patient.archived,
+        details=Details(
+            patient_first_name=patient.first_name,
+            patient_last_name=patient.last_name,
+            practitioner_title="",
+            practitioner_first_name="",
+            practitioner_last_name="",
+            business_name=business.name if business else "",
+            business_contact_number=business.contact_number if business else "",
+            appointment_type_name="",
+            starts_local=_NEVER,
+            ends_local=_NEVER,
+            country=practice.country,
+        ),
+    )
+
+
+def next_visit(patient_id: int, now: datetime) -> ScalarSelect[Any]:
+    """The id of the patient's next appointment."""
+    return (
+        select(Appointment.id)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.starts_at > now,
+            Appointment.cancelled_at.is_(None) | (Appointment.cancelled_at > now),
+        )
+        .order_by(Appointment.starts_at, Appointment.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient, the numbers in the order entered, the opt-outs that hold for either, the newest first."""
+
+    practice: Practice
+    patient: Patient
+    numbers: tuple[PhoneRow, ...]
+    opt_outs: tuple[OptOut, ...]
+
+
+_OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
+
+
+def find_person(session: Session, patient_id: int) -> Person | None:
+    """All of it in one query."""
+    rows = session.execute(
+        select(Practice, Patient, PhoneRow, _OfPatient, _OfNumber)
+        .select_from(Patient)
+        .join(Practice, Practice.id == Patient.practice_id)
+        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+        .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
+        .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
+        .where(Patient.id == patient_id)
+        .order_by(PhoneRow.position, PhoneRow.id)
+    ).all()
+    if not rows:
+        return None
+    numbers = tuple(dict.fromkeys(row[2] for row in rows if row[2]))
+    opt_outs = sorted({one for row in rows for one in row[3:] if one}, key=lambda opt_out: -opt_out.id)
+    return Person(rows[0][0], rows[0][1], numbers, tuple(opt_outs))
+
+
+def find_place(session: Session, patient_id: int) -> tuple[Business | None, bool]:
+    """The business that saw the patient last, or the practice's first; and whether a text may name it as theirs: it
+    saw them, or there is no other."""
+    last_seen = (
+        select(func.max(Appointment.starts_at))
+        .where(Appointment.patient_id == patient_id, Appointment.business_id == Business.id)
+        .scalar_subquery()
+    )
+    rows = session.execute(select(Business, last_seen).order_by(Business.id)).all()
+    seen = [(at, business) for business, at in rows if at is not None]
+    if seen:
+        return max(seen, key=lambda one: one[0])[1], True
+    return (rows[0][0], len(rows) == 1) if rows else (None, False)
+
+
+def list_own_patients(session: Session, practitioner_id: int, patient_ids: Collection[int]) -> set[int]:
+    """Those of them who have an appointment with the practitioner, at any time, that is not cancelled."""
+    found = select(Appointment.patient_id).where(
+        Appointment.patient_id.in_(patient_ids),
+        Appointment.practitioner_id == practitioner_id,
+        Appointment.cancelled_at.is_(None),
+    )
+    return set(session.scalars(found.distinct()))
+
+
+def find_by_form(session: Session, form_key: str) -> Message | None:
+    """What a form has written."""
+    return session.scalar(select(Message).where(Message.form_key == form_key))
