@@ -25,6 +25,7 @@ from portal.web import (
     settings,
     sign_in,
     staff,
+    static_files,
     today,
     words,
 )
@@ -54,6 +55,7 @@ def register(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     words.register(app)
     diagnosis.register(app)
+    static_files.register(app)
     app.before_request(_only_known_names)
     sign_in.register(app, app.extensions["portal.settings"])
     app.register_blueprint(account.pages)
