@@ -76,8 +76,9 @@ def claim(
         Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
         for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys() - texts.keys())
     ]
+    to_send: list[Reminder | Text] = [*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)]
     ready: list[_Ready] = []
-    for one in (*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)):
+    for one in to_send:
         message = one.message
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
@@ -110,7 +111,7 @@ def _ask_again(
         keeps_text = isinstance(one, Text)
         return Stop(message.id, status, reasons, message.charged, code, refused or message.refused, keeps_text)
 
-    own_text = message.body if message.written_by else None
+    own_text = message.body if message.written_by or isinstance(one, Text) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
     if is_anothers or (one.cancelled_at is not None and one.cancelled_at <= now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)

@@ -75,6 +75,7 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
         unmet=due.unmet(reminder.booked_at, cancelled_at) if is_unmet else None,
         is_cancelled=cancelled_at is not None and next_pass_at is None,
         is_refused=outcome.reasons == (Reason.PROVIDER_REFUSED,),
+        is_by_staff=message is not None and message.written_by is not None,
         next_pass_at=next_pass_at,
     )
 
@@ -154,6 +155,7 @@ def _context(
         today=local(now, zone).date(),
         first_name=facts.details.patient_first_name,
         patient_id=str(found.patient.id),
+        appointment_id=str(appointment.id),
         business=facts.details.business_name,
         appointment_type=facts.details.appointment_type_name,
         template=found.template.name if found.template else "",
@@ -180,7 +182,7 @@ def _context(
         passes_end=there(due.ends),
         last_pass=there(last_ran),
         changes={
-            reason: _changed(change, zone)
+            reason: as_changed(change, zone)
             for key, reasons in _changeable(found).items()
             if (change := last_changes.get(key))
             for reason in reasons
@@ -190,7 +192,8 @@ def _context(
     return context if message is None else with_message(context, message, events, zone)
 
 
-def _changed(change: Change, zone: str) -> Changed:
+def as_changed(change: Change, zone: str) -> Changed:
+    """As it is told, by the clocks there."""
     by = "an administrator" if change.by == COMMAND_LINE.name else change.by
     return Changed(by, local(change.at, zone), change.note)
 

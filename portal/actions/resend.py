@@ -1,12 +1,43 @@
 """Staff send a message again, in its own row, where nobody can get it twice by that."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from portal.actions.write import Writer
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.queue_text import ToQueue, queue_texts
+from portal.actions.recipient import Obstacle, find_recipient, obstacles
+from portal.actions.remind import fingerprint
+from portal.actions.show_message import NoSuchMessage
+from portal.actions.write import (
+    SENT_WITHIN,
+    CannotGo,
+    MayNotSend,
+    Writer,
+    list_textable,
+    refuse_others_patients,
+)
+from portal.core.again import SENT_AGAIN_BY_STAFF, TAKEN, in_doubt, went_already
+from portal.core.diagnosis import ON_ITS_WAY
+from portal.core.phrases import moment, plain
+from portal.core.reasons import Reason
+from portal.core.reminders import Decision, decide
+from portal.core.roles import Permission
+from portal.core.states import Kind, Status
+from portal.core.text import count_parts, values
+from portal.core.timing import local
+from portal.core.wording import Words, reasons_in_short
+from portal.store.facts import MessageState, Reminder, in_turn
 from portal.store.messages import Message
+from portal.store.practices import Practice
+from portal.store.texts import Text
+from portal.store.worklist import state_of
+
+MOST_AT_ONCE = 300
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Changed(ValueError):
@@ -24,13 +55,13 @@ class Resendable(Protocol):
     @property
     def first_name(self) -> str | None: ...
     @property
-    def starts_at(self) -> datetime | None: ...  # of its appointment
+    def starts_at(self) -> datetime | None: ...  # of its appointment, as the next two
     @property
-    def timezone(self) -> str | None: ...
-    @property
-    def is_cancelled(self) -> bool: ...
+    def cancelled_at(self) -> datetime | None: ...
     @property
     def is_of_former_time(self) -> bool: ...
+    @property
+    def timezone(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +84,32 @@ class Again:
 
 def may_send_again(one: Resendable, now: datetime) -> Again:
     """By what became of it; whether a reason stands in the way now is asked when it is sent."""
-    raise NotImplementedError
+    message, name, state = one.message, plain(one.first_name or "") or "The patient", state_of(one.message)
+    if message.kind not in (Kind.REMINDER, Kind.MANUAL) or message.patient_id is None:
+        return Again("no", "", False, state)
+    if message.status in ON_ITS_WAY:
+        return Again("no", "It is on its way.", False, state)
+    if message.status in TAKEN:
+        zone = one.timezone or "UTC"
+        when = moment(local(message.sent_at or message.created_at, zone), local(now, zone).date())
+        return Again("composer", went_already(message.status, name, when), False, state)
+    if message.appointment_id is not None:
+        if one.is_of_former_time:
+            return Again("no", "The appointment was moved: its new time has a reminder of its own.", False, state)
+        if one.cancelled_at is not None and one.cancelled_at <= now:
+            return Again("no", "The appointment is cancelled.", False, state)
+        if one.starts_at is not None and one.starts_at <= now:
+            return Again("no", "The appointment has begun: it is too late for its reminder.", False, state)
+    if message.status is Status.UNKNOWN:
+        return Again("same-row", in_doubt(name), True, state)
+    if Reason.NO_TEMPLATE in message.reasons:
+        return Again("composer", "It has no template: write the text.", False, state, message.appointment_id)
+    says = ""
+    if Reason.PROVIDER_REFUSED in message.reasons:
+        says = "The provider refused it, and does so again unless the number or the text is another by now."
+    elif wish := [one for one in message.reasons if one in (Reason.PREFERS_NONE, Reason.PREFERS_EMAIL)]:
+        says = f"{reasons_in_short(wish)}: send it only if {name} agrees."
+    return Again("same-row", says, False, state)
 
 
 def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, writer: Writer, now: datetime) -> int:
@@ -62,7 +118,30 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
 
     `confirmed`: that the patient may have got it already. Raises MayNotSend, CannotGo, Changed, NoSuchMessage.
     """
-    raise NotImplementedError
+    with store.transaction(practice_id) as session:
+        practice = store.practices.lock_practice(session, practice_id)
+        entry = store.communications.find_entry(session, message_id)
+        if entry is None:
+            raise NoSuchMessage(message_id)
+        one = _find(session, practice, [message_id]).get(message_id)
+        refuse_others_patients(session, one.patient_id if one else entry.message.patient_id or 0, writer)
+        again = may_send_again(entry, now)
+        if again.state != state:
+            raise Changed
+        if again.how != "same-row":
+            raise CannotGo((Obstacle(Words("It cannot be sent again here", again.says)),))
+        if again.needs_confirmation and not confirmed:
+            raise CannotGo((Obstacle(Words("Tick that the patient may have got it already", again.says)),))
+        if one is None:
+            raise Changed
+        text = _text(one)
+        if text is None:
+            raise CannotGo(_in_the_way(session, one, (Reason.NO_TEMPLATE,), "", now))
+        decision = decide(one.facts, practice.credits + _state(one).charged, text)
+        if decision.reasons:
+            raise CannotGo(_in_the_way(session, one, decision.reasons, text, now))
+        queue_texts(session, practice, [_to_queue(one, decision, now)], writer.who, SENT_AGAIN_BY_STAFF, now)
+    return message_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +153,99 @@ class Resent:
 
 
 def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer: Writer, now: datetime) -> Resent:
-    """Those of the (message id, state) that are safe, by their appointments' starts, as far as the credits go. Raises
-    MayNotSend where the person may send none at all."""
-    raise NotImplementedError
+    """Those of the (message id, state) that are safe, by their appointments' starts, as far as the credits go; the
+    first MOST_AT_ONCE of them. Raises MayNotSend where the person may send none at all.
+
+    Of a reminder every rule is asked, not only those of staff's own texts: with many at once nobody weighs each
+    patient's wish.
+    """
+    if not {Permission.SEND, Permission.SEND_TO_OWN} & set(writer.permissions):
+        raise MayNotSend
+    states = dict(messages[:MOST_AT_ONCE])
+    to_queue: list[ToQueue] = []
+    left: list[tuple[str, str]] = []
+    with store.transaction(practice_id) as session:
+        practice = store.practices.lock_practice(session, practice_id)
+        entries = {entry.message.id: entry for entry in store.communications.list_by_id(session, states)}
+        found = _find(session, practice, list(states))
+        textable = list_textable(session, {one.patient_id for one in found.values()}, writer)
+        credits = practice.credits
+        for id_ in sorted(entries, key=lambda id_: _turn(found.get(id_), id_)):
+            entry, one = entries[id_], found.get(id_)
+            why = _why_left(may_send_again(entry, now), states[id_])
+            if one is None or why:
+                left.append((entry.full_name, why or "It has no text any more"))
+                continue
+            decision = _decide_among_many(one, credits)
+            why = _why_not(one, decision, practice) if one.patient_id in textable else "You may not text this patient"
+            if why:
+                left.append((entry.full_name, why))
+                continue
+            credits += _state(one).charged - (decision.parts or 0)
+            to_queue.append(_to_queue(one, decision, now))
+        ids = queue_texts(session, practice, to_queue, writer.who, SENT_AGAIN_BY_STAFF, now)
+    left += [("", "It is no longer there") for id_ in states if id_ not in entries]
+    return Resent(tuple(ids), tuple(left))
+
+
+def _find(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Reminder | Text]:
+    reminders = store.facts.list_of_messages(session, practice, list(message_ids))
+    texts = store.texts.list_of_messages(session, practice, set(message_ids) - reminders.keys())
+    return {**reminders, **texts}
+
+
+def _state(one: Reminder | Text) -> MessageState:
+    assert one.message is not None  # it was found by its message
+    return one.message
+
+
+def _own_text(one: Reminder | Text) -> str | None:
+    """What staff wrote to this patient; None where it is the template's."""
+    state = _state(one)
+    is_own = isinstance(one, Text) or (state.written_by and state.patient_id == one.patient_id)
+    return state.body if is_own else None
+
+
+def _text(one: Reminder | Text) -> str | None:
+    own, template = _own_text(one), one.facts.template
+    if own is None and template is not None:
+        return template.fill(values(one.facts.details))
+    return own
+
+
+def _to_queue(one: Reminder | Text, decision: Decision, now: datetime) -> ToQueue:
+    deadline_at = one.starts_at if isinstance(one, Reminder) else now + SENT_WITHIN
+    return ToQueue(_state(one).id, one.patient_id, decision, deadline_at, _state(one).charged)
+
+
+def _in_the_way(
+    session: Session, one: Reminder | Text, reasons: Sequence[Reason], text: str, now: datetime
+) -> tuple[Obstacle, ...]:
+    appointment_id = one.appointment_id if isinstance(one, Reminder) else None
+    recipient = find_recipient(session, one.patient_id, now, appointment_id)
+    return obstacles(session, recipient, reasons, count_parts(text), now)
+
+
+# --- many at once -------------------------------------------------------------------------------------------
+
+
+def _turn(one: Reminder | Text | None, id_: int) -> tuple[bool, datetime, str, int]:
+    if isinstance(one, Reminder):
+        return (False, *in_turn(one), id_)
+    return True, _LAST, "", id_
+
+
+def _decide_among_many(one: Reminder | Text, credits: int) -> Decision:
+    return decide(one.facts, credits + _state(one).charged, _own_text(one))
+
+
+def _why_left(again: Again, seen: str) -> str:
+    if again.state != seen:
+        return "It has changed meanwhile"
+    return "" if again.is_safe else again.says or "It cannot be sent again"
+
+
+def _why_not(one: Reminder | Text, decision: Decision, practice: Practice) -> str:
+    if not decision.reasons and _state(one).refused == fingerprint(decision, practice.sender):
+        return "The provider refused it as it is"
+    return reasons_in_short(decision.reasons)

@@ -9,9 +9,13 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.actions.diagnose import with_message
 from portal.actions.explain import Explanation, explain_found
+from portal.actions.recipient import context_of, find_recipient
 from portal.core import wording
-from portal.core.diagnosis import Explained, explain, what_happened
+from portal.core.again import BY_STAFF
+from portal.core.diagnosis import Explained, checks, explain, what_happened
 from portal.core.phrases import day_and_time, moment
+from portal.core.reasons import Reason
+from portal.core.reminders import NOT_ASKED_OF_STAFF
 from portal.core.roles import Permission
 from portal.core.timing import local
 from portal.core.wording import Context
@@ -28,8 +32,11 @@ class NoSuchMessage(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """`code`: the event and its detail as they are kept, for support."""
+
     at: datetime
     says: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,11 @@ def show_message(practice_id: str, message_id: int, now: datetime, allowed: Coll
         if entry is None:
             raise NoSuchMessage(message_id)
         events = store.messages.list_events(session, [message_id]).get(message_id, [])
-        context = _of_a_former_time(session, entry, events, now)
-    return _shown(entry, practice.country, events, explain(entry.message.reasons, context, ()), None, now)
+        if entry.message.appointment_id is None:
+            explained = _explain_text(session, entry.message, events, now)
+        else:
+            explained = explain(entry.message.reasons, _of_a_former_time(session, entry, events, now), ())
+    return _shown(entry, practice.country, events, explained, None, now)
 
 
 def _shown(
@@ -69,8 +79,12 @@ def _shown(
     explanation: Explanation | None,
     now: datetime,
 ) -> Shown:
-    steps = tuple(Step(event.at, wording.event(event.event, event.detail)) for event in events)
+    steps = tuple(Step(event.at, wording.event(event.event, event.detail), _code(event)) for event in events)
     return Shown(entry, country, _sentence(entry, now), steps, explained, explanation)
+
+
+def _code(event: MessageEvent) -> str:
+    return event.event if event.event in BY_STAFF else f"{event.event} {event.detail}".rstrip()
 
 
 def _entry(found: Found) -> Entry:
@@ -81,6 +95,8 @@ def _entry(found: Found) -> Entry:
         appointment=appointment.external_id,
         appointment_revision=appointment.revision,
         starts_wall=appointment.starts_wall,
+        starts_at=appointment.starts_at,
+        cancelled_at=appointment.cancelled_at,
         patient=patient.external_id,
         first_name=patient.first_name,
         last_name=patient.last_name,
@@ -89,11 +105,23 @@ def _entry(found: Found) -> Entry:
     )
 
 
+def _explain_text(
+    session: Session, message: Message, events: Sequence[MessageEvent], now: datetime
+) -> tuple[Explained, ...]:
+    """Of no appointment: what holds of the patient and the practice now."""
+    if not message.reasons or message.patient_id is None:
+        return ()
+    recipient = find_recipient(session, message.patient_id, now)
+    context = context_of(session, recipient, message.segments, now)
+    context = with_message(replace(context, appointment_id=""), message, events, recipient.zone)
+    asked = checks(recipient.facts, recipient.practice.credits, context)
+    of_texts = [one for one in asked if one.code not in NOT_ASKED_OF_STAFF | {Reason.NO_CREDITS}]
+    return explain(message.reasons, context, of_texts)
+
+
 def _of_a_former_time(session: Session, entry: Entry, events: Sequence[MessageEvent], now: datetime) -> Context:
     message = entry.message
     context = Context(first_name=entry.first_name or "", patient_id=str(message.patient_id or ""))
-    if message.appointment_id is None:
-        return context
     row = session.get_one(Appointment, message.appointment_id)
     newer = store.messages.find_reminder(session, row.id, row.revision)
     context = replace(

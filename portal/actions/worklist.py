@@ -66,7 +66,9 @@ def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
 
 def _is_mishap(row: Row) -> bool:
     message = row.message
-    return message.status is not Status.NOT_SENT or _MENDABLE.issuperset(message.reasons)
+    # Whoever of the staff wrote it takes it to have gone.
+    is_news = message.status is not Status.NOT_SENT or message.written_by is not None
+    return is_news or _MENDABLE.issuperset(message.reasons)
 
 
 def _is_tried_again(row: Row, practice: Practice, clocks: Mapping[int, BusinessClock], now: datetime) -> bool:

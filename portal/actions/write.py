@@ -1,16 +1,35 @@
 """A text that staff write: what stands in its way, what it costs, and its place in the queue."""
 
+import re
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.queue_text import ToQueue, queue_texts
+from portal.actions.recipient import Obstacle, Recipient, find_recipient, obstacles
+from portal.actions.remind import identity
+from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who
-from portal.core.phrases import counted
-from portal.core.reasons import Reason
+from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
+from portal.core.diagnosis import ON_ITS_WAY
+from portal.core.phrases import counted, listed, moment, plain
+from portal.core.reminders import Preference, decide
 from portal.core.roles import Permission
+from portal.core.states import Direction, Kind, Status
+from portal.core.text import measure
+from portal.core.timing import local
+from portal.core.typed_text import in_braces, problem_with, tidy
 from portal.core.wording import Words
+from portal.store.facts import Found, usable_template
+from portal.store.messages import Message
 
-MOST_PARTS = 10
+# It speaks of now: staff learn on the worklist that it did not go, and decide anew.
+SENT_WITHIN = timedelta(hours=1)
+_FORM_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +46,6 @@ class MayNotSend(Exception):
 
     def __init__(self) -> None:
         super().__init__("You may text the patients of your own appointments. Reception may text every patient.")
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a text cannot go, in words. `reason`: None where it is for what became of the message or appointment."""
-
-    words: Words
-    reason: Reason | None = None
 
 
 class CannotGo(ValueError):
@@ -102,12 +113,41 @@ class Composer:
 
 def may_text(practice_id: str, patient_id: int, writer: Writer) -> bool:
     """Whether this person may text this patient at all."""
-    raise NotImplementedError
+    if Permission.SEND in writer.permissions:
+        return True
+    with store.reading(practice_id) as session:
+        return bool(list_textable(session, [patient_id], writer))
+
+
+def list_textable(session: Session, patient_ids: Collection[int], writer: Writer) -> set[int]:
+    """Those of the patients whom this person may text."""
+    if Permission.SEND in writer.permissions:
+        return set(patient_ids)
+    if Permission.SEND_TO_OWN not in writer.permissions or writer.practitioner_id is None:
+        return set()
+    return store.texts.list_own_patients(session, writer.practitioner_id, patient_ids)
+
+
+def refuse_others_patients(session: Session, patient_id: int, writer: Writer) -> None:
+    """Raises MayNotSend."""
+    if not list_textable(session, [patient_id], writer):
+        raise MayNotSend
 
 
 def weigh(practice_id: str, text: str) -> Weighed:
     """As it would be sent. Any text can be weighed, also one that is too long. Raises NoSuchPractice."""
-    raise NotImplementedError
+    with store.reading(practice_id) as session:
+        return _weighed(text, store.practices.get_practice(session, practice_id).credits)
+
+
+def _weighed(text: str, credits: int) -> Weighed:
+    measured = measure(tidy(text))
+    return Weighed(
+        measured.parts, measured.encoding, measured.units, measured.dearest, credits, left_in_part=measured.left
+    )
+
+
+# --- the composer -------------------------------------------------------------------------------------------
 
 
 def open_composer(
@@ -126,7 +166,113 @@ def open_composer(
 
     Raises MayNotSend, NoSuchPatient, NoSuchMessage, NoSuchAppointment.
     """
-    raise NotImplementedError
+    with store.reading(practice_id) as session:
+        refuse_others_patients(session, patient_id, writer)
+        recipient = find_recipient(session, patient_id, now, appointment_id)
+        again = _find_sent(session, patient_id, message_id) if message_id is not None else None
+        templates = {
+            row.id: (row.name, template)
+            for row in store.practices.list_templates(session)
+            if (template := usable_template(row.body, row.problem))
+        }
+        reminder = recipient.visit if appointment_id is not None else None
+        if reminder and template_id is None and again is None and not _own_text(reminder):
+            template_id = reminder.type.reminder_template_id
+        chosen = templates.get(template_id or 0)
+        filled, left = recipient.fill(chosen[1]) if chosen else ("", ())
+        if text is None:
+            text = filled or (again and again.body) or (reminder and _own_text(reminder)) or ""
+        went = reminder.message if reminder and reminder.message and reminder.message.status in TAKEN else None
+        is_reminder = reminder is not None and went is None
+        in_the_way = _in_the_way_of_its_reminder(reminder, now) if reminder and is_reminder else ()
+        practice, weighed = recipient.practice, _weighed(text, recipient.practice.credits)
+        reasons = decide(recipient.facts, practice.credits, tidy(text)).reasons
+        in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
+    patient = recipient.patient
+    return Composer(
+        patient_id=patient_id,
+        patient=patient.full_name,
+        first_name=patient.first_name,
+        to=recipient.to,
+        country=practice.country,
+        sender=practice.sender,
+        text=text,
+        templates=tuple((id_, name) for id_, (name, _) in templates.items()),
+        template_id=template_id if chosen else None,
+        visit=_visit(recipient.visit) if recipient.visit else None,
+        weighed=weighed,
+        stands_in_the_way=in_the_way,
+        warning=_warning(recipient, went or again, [name for name in left if name in text], now),
+        form_key=secrets.token_urlsafe(16),
+        is_reminder=is_reminder,
+    )
+
+
+def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
+    message = store.messages.find_message(session, message_id)
+    if message is None or message.patient_id != patient_id or message.direction is Direction.INBOUND:
+        raise NoSuchMessage(message_id)
+    return message
+
+
+def _own_text(visit: Found) -> str | None:
+    """What staff wrote to the patient as its reminder before."""
+    message = visit.message
+    return message.body if message and message.written_by and message.patient_id == visit.patient.id else None
+
+
+def _visit(found: Found) -> Visit:
+    appointment = found.appointment
+    return Visit(appointment.id, appointment.starts_wall, appointment.timezone, found.business.name, found.type.name)
+
+
+def _warning(recipient: Recipient, went: Message | None, left: list[str], now: datetime) -> str:
+    name, zone, said = _name(recipient), recipient.zone, []
+    if went and went.status in TAKEN:
+        when = moment(local(went.sent_at or went.created_at, zone), local(now, zone).date())
+        said.append(went_already(went.status, name, when))
+    if recipient.facts.preference is Preference.NONE:
+        said.append(f"{name} wants no reminders; a text that you write goes all the same.")
+    if left:
+        what = listed([in_braces(placeholder) for placeholder in left])
+        said.append(f"{name} has no appointment ahead: write out what is to stand for {what}.")
+    return " ".join(said)
+
+
+def _name(recipient: Recipient) -> str:
+    return plain(recipient.patient.first_name) or "The patient"
+
+
+def _in_the_way_of_its_reminder(visit: Found, now: datetime) -> tuple[Obstacle, ...]:
+    """Where the appointment is over, or its reminder not in staff's hands."""
+    appointment, message = visit.appointment, visit.message
+    name, zone = plain(visit.patient.first_name) or "The patient", appointment.timezone
+    anew = ("Write another text", f"/patients/{visit.patient.id}/text")
+    if appointment.cancelled_at is not None and appointment.cancelled_at <= now:
+        said = Words("The appointment is cancelled", "Nobody is reminded of it.", *anew)
+    elif appointment.starts_at <= now:
+        said = Words("The appointment has begun", "It is too late for its reminder.", *anew)
+    elif message is None:
+        return ()
+    elif message.status in ON_ITS_WAY:
+        said = Words("Its reminder is on its way", "It is sent by itself.", "Show it", _place(message))
+    elif message.status is Status.UNKNOWN:
+        said = Words("Its reminder is in doubt", in_doubt(name), "Send it again from there", _place(message))
+    elif message.status in TAKEN:
+        when = moment(local(message.sent_at or message.created_at, zone), local(now, zone).date())
+        said = Words(
+            "Its reminder went already", went_already(message.status, name, when), "Show it", _place(message)
+        )
+    else:
+        return ()
+    return (Obstacle(said),)
+
+
+def _place(message: Message) -> str:
+    return f"/communications/{message.id}"
+
+
+# --- sending ------------------------------------------------------------------------------------------------
 
 
 def send_text(
@@ -145,4 +291,57 @@ def send_text(
     `appointment_id`: as that appointment's reminder, in its row. Raises MayNotSend, CannotGo, TextProblem,
     NoSuchPatient, NoSuchAppointment.
     """
-    raise NotImplementedError
+    text = tidy(text)
+    problem = problem_with(text)
+    if not _FORM_KEY.fullmatch(form_key):
+        problem = "The form came without its number: open it anew, and write the text there."
+    if problem:
+        raise TextProblem(problem)
+    with store.transaction(practice_id) as session:
+        practice = store.practices.lock_practice(session, practice_id)
+        refuse_others_patients(session, patient_id, writer)
+        recipient = find_recipient(session, patient_id, now, appointment_id)
+        if written := store.texts.find_by_form(session, form_key):
+            return _same_again(written, patient_id, text)
+        reminder = recipient.visit if appointment_id is not None else None
+        in_the_way = _in_the_way_of_its_reminder(reminder, now) if reminder else ()
+        decision = decide(recipient.facts, practice.credits, text)
+        in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
+        if in_the_way:
+            raise CannotGo(in_the_way)
+        if reminder is None:
+            to_queue = ToQueue(_new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, charged=0)
+        else:
+            to_queue = ToQueue(
+                reminder.message.id if reminder.message else _new_reminder(reminder, now),
+                patient_id,
+                decision,
+                reminder.appointment.starts_at,
+                charged=0,
+            )
+        ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
+    return ids[0]
+
+
+def _same_again(written: Message, patient_id: int, text: str) -> int:
+    """What the form has sent. Raises CannotGo where it comes back with something else."""
+    if written.patient_id == patient_id and written.body in (None, text):
+        return written.id
+    says = "It went with other words. To send these too, copy them into a new text."
+    raise CannotGo((Obstacle(Words("This form was sent already", says, "Show what was sent", _place(written))),))
+
+
+def _new(practice_id: str, recipient: Recipient, now: datetime) -> dict[str, object]:
+    return {
+        "practice_id": practice_id,
+        "direction": Direction.OUTBOUND,
+        "kind": Kind.MANUAL,
+        "business_id": recipient.business_id,
+        "created_at": now,
+        "attempts": 0,
+    }
+
+
+def _new_reminder(visit: Found, now: datetime) -> dict[str, object]:
+    one = visit.reminder
+    return identity(visit.practice.id, one.business_id, one.patient_id, one.appointment_id, one.revision, now)

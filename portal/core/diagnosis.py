@@ -7,7 +7,7 @@ from itertools import groupby
 
 from portal.core.phrases import clock_time, day_and_time, moment, on, plain
 from portal.core.reasons import Reason
-from portal.core.reminders import POLICY, Facts, cost
+from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Facts, cost
 from portal.core.roles import Permission
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
@@ -94,6 +94,7 @@ class Case:
     unmet: Reason | None
     is_cancelled: bool
     is_refused: bool  # as it would go now, the provider has refused it already
+    is_by_staff: bool  # what is on its way, or was last, is a text of theirs
     next_pass_at: datetime | None  # the pass that would take it up
 
 
@@ -194,8 +195,13 @@ def examine(case: Case, now: datetime) -> Diagnosis:
         recorded_in_words=tuple(_recorded_in_words(case, one) for one in case.recorded),
         next_pass_at=next_at,
         next_try=_next_try(case, next_at, now, all(check.ok for check in asked)),
-        outlook=_outlook(case, next_at, now, [check.heading for check in asked if not check.ok]),
+        outlook=_outlook(case, next_at, now, [one.heading for one in asked if not one.ok and _counts(one, case)]),
     )
+
+
+def _counts(check: Check, case: Case) -> bool:
+    """What only reminders are asked holds no text of staff back that is on its way."""
+    return not (case.is_by_staff and case.status in ON_ITS_WAY and check.code in NOT_ASKED_OF_STAFF)
 
 
 def checks(facts: Facts, credits: int, context: Context) -> tuple[Check, ...]:

@@ -101,6 +101,10 @@ POLICY: tuple[Rule, ...] = (
 ASKED_OF_STAFF: tuple[Rule, ...] = tuple(rule for rule in POLICY if rule.asked_of_staff)
 
 
+# Of reminders only.
+NOT_ASKED_OF_STAFF = frozenset(rule.reason for rule in POLICY if not rule.asked_of_staff)
+
+
 def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
     """The decision on a message that may spend `credits`: all reasons that hold, in order; `no-credits` only
     where nothing else does.

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from itertools import takewhile
 from urllib.parse import quote
 
+from portal.core import again
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, as_people_say, number_to_text, why_not_textable
 from portal.core.phrases import clock_time, counted, day, listed, moment, on, plain
 from portal.core.reasons import Reason
@@ -32,6 +34,7 @@ class Context:
     today: date | None = None
     first_name: str = ""
     patient_id: str = ""  # as in the address of the patient's page
+    appointment_id: str = ""  # as in the address of the appointment's page
     business: str = ""
     appointment_type: str = ""
     template: str = ""
@@ -72,6 +75,11 @@ class Context:
     @property
     def patient_place(self) -> str:
         return f"/patients/{quote(self.patient_id, safe='')}" if self.patient_id else "/patients"
+
+    @property
+    def text_place(self) -> str:
+        about = f"?appointment={quote(self.appointment_id, safe='')}" if self.appointment_id else ""
+        return f"{self.patient_place}/text{about}" if self.patient_id else self.patient_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,7 @@ def _booked_too_late(c: Context) -> Words:
         says = f"{'Moved to its time' if c.was_moved else 'Booked'} {moment(c.booked, c.today)}"
     last = c.last_pass or c.passes_end
     says += f"; the last ones ran {moment(last, c.today)}." if last else "."
-    return Words("Booked after the day's reminders", says, _text_now(c), c.patient_place)
+    return Words("Booked after the day's reminders", says, _text_now(c), c.text_place)
 
 
 def _no_pass_ran(c: Context) -> Words:
@@ -227,7 +235,7 @@ def _no_pass_ran(c: Context) -> Words:
         says += ". Your administrator sees this as an alarm."
     else:
         says = "The portal did not look after this business yet on that day."
-    return Words("The reminders did not run that day", says, _text_now(c), c.patient_place)
+    return Words("The reminders did not run that day", says, _text_now(c), c.text_place)
 
 
 def _withdrawn(c: Context) -> Words:
@@ -244,7 +252,7 @@ def _withdrawn(c: Context) -> Words:
 def _deadline_passed(c: Context) -> Words:
     by = f"by {clock_time(c.deadline)} {on(c.deadline.date(), c.today)}" if c.deadline else "in time"
     says = f"It could not be handed to the provider {by}, and later it is not sent by itself."
-    return Words("Not sent in time", says, _text_now(c), c.patient_place)
+    return Words("Not sent in time", says, _text_now(c), c.text_place)
 
 
 # What the provider's codes mean, and our own for messages that it would refuse.
@@ -433,6 +441,10 @@ def event(name: str, detail: str) -> str:
     match name:
         case Status.QUEUED:
             return "Scheduled: nothing stood in its way"
+        case again.QUEUED_BY_STAFF:
+            return f"{_staff(detail)} wrote it, and it was scheduled at once"
+        case again.SENT_AGAIN_BY_STAFF:
+            return f"{_staff(detail)} sent it again: scheduled at once"
         case Status.SENT:
             return "Sent: the provider has it"
         case Status.UNKNOWN:
@@ -453,6 +465,10 @@ def event(name: str, detail: str) -> str:
     return known or plain(name)
 
 
+def _staff(name: str) -> str:
+    return "An administrator" if name == "command line" else plain(name) or "Staff"
+
+
 def _recorded(detail: str) -> str:
     reasons = recorded_reasons(detail)
     said = plain(" ".join(detail.split(";")[len(reasons) :]), 100)  # the provider's code and words
@@ -467,6 +483,7 @@ def recorded_reasons(detail: str) -> tuple[Reason, ...]:
 _CODES = frozenset(reason.value for reason in Reason)
 
 
+@cache
 def reason_in_short(reason: Reason) -> str:
     """Its heading without a name."""
     return words(reason, Context()).heading

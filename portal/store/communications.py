@@ -37,6 +37,8 @@ class Entry:
     appointment: str | None
     appointment_revision: int | None
     starts_wall: datetime | None  # as it is now
+    starts_at: datetime | None
+    cancelled_at: datetime | None
     patient: str | None
     first_name: str | None
     last_name: str | None
@@ -145,6 +147,8 @@ def _entry() -> _Rows:
             Appointment.external_id,
             Appointment.revision,
             Appointment.starts_wall,
+            Appointment.starts_at,
+            Appointment.cancelled_at,
             Patient.external_id,
             Patient.first_name,
             Patient.last_name,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.core.numbers import PhoneNumber
 from portal.core.reminders import Facts
+from portal.core.states import Kind
 from portal.core.text import Details
 from portal.store.appointments import Appointment
 from portal.store.facts import MESSAGE_STATE, MessageState
@@ -36,13 +37,13 @@ class Text:
 
 
 def list_of_messages(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Text]:
-    """By message id, the first written first; of those that staff wrote to a patient, about no appointment."""
+    """By message id, the first written first; of those that are no reminders and have a text."""
     if not message_ids:
         return {}
     rows = session.execute(
         select(Patient, Message.created_at, *MESSAGE_STATE)
         .join(Patient, Patient.id == Message.patient_id)
-        .where(Message.id.in_(message_ids), Message.appointment_id.is_(None), Message.written_by.is_not(None))
+        .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
         .order_by(Message.id)
     ).all()
     patients = {row[0].id for row in rows}

@@ -58,6 +58,15 @@ class Row:
         return " ".join(part for part in (self.first_name, self.last_name) if part)
 
     @property
+    def cancelled_at(self) -> None:
+        """Of its appointment: only those that stand are listed, at their time."""
+        return None
+
+    @property
+    def is_of_former_time(self) -> bool:
+        return False
+
+    @property
     def is_dealt_with(self) -> bool:
         return self.mark is not None and self.mark.state == state_of(self.message)
 

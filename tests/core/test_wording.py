@@ -120,6 +120,7 @@ def test_hostile_names_stay_one_harmless_line(reason: Reason, text: str) -> None
         today=TODAY,
         first_name=text,
         patient_id=text,
+        appointment_id=text,
         business=text,
         appointment_type=text,
         template=text,
@@ -134,7 +135,9 @@ def test_hostile_names_stay_one_harmless_line(reason: Reason, text: str) -> None
     for part in (said.heading, said.says, said.fix, found_or_empty(reason, context)):
         assert all(char.isprintable() or char in "\u200c\u200d" for char in part)
         assert len(part) < 700
-    assert re.fullmatch(r"(/[a-z-]+)*|/patients/[A-Za-z0-9._~%-]+", said.place)
+    assert re.fullmatch(
+        r"(/[a-z-]+)*|/patients/[A-Za-z0-9._~%-]+(/text(\?appointment=[A-Za-z0-9._~%-]+)?)?", said.place
+    )
 
 
 def found_or_empty(reason: Reason, context: Context) -> str:

@@ -1,0 +1,98 @@
+"""Put texts of staff into the queue: their rows, their credits, and who did it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.who import Who
+from portal.core.phrases import plain
+from portal.core.reminders import Decision
+from portal.core.states import Status
+from portal.store.credits import EntryKind
+from portal.store.practices import Practice
+
+
+@dataclass(frozen=True, slots=True)
+class ToQueue:
+    """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `charged`:
+    what is taken for it already."""
+
+    row: int | Mapping[str, Any]
+    patient_id: int
+    decision: Decision
+    deadline_at: datetime
+    charged: int
+
+
+def queue_texts(
+    session: Session,
+    practice: Practice,
+    texts: Sequence[ToQueue],
+    who: Who,
+    event: str,
+    now: datetime,
+    *,
+    form_key: str | None = None,
+) -> list[int]:
+    """Returns their ids, in order; the caller enqueues them. The practice is locked, and each was decided to go."""
+    of_form = {} if form_key is None else {"form_key": form_key}
+    ids = [_write(session, practice, text, who, now, of_form) for text in texts]
+    store.messages.record_events(
+        session,
+        [
+            {"practice_id": practice.id, "message_id": id_, "at": now, "event": event, "detail": plain(who.name)}
+            for id_ in ids
+        ],
+    )
+    taken = [(id_, text.charged - (text.decision.parts or 0)) for id_, text in zip(ids, texts, strict=True)]
+    store.credits.record_entries(
+        session,
+        [
+            {
+                "practice_id": practice.id,
+                "at": now,
+                "kind": EntryKind.MESSAGE if amount < 0 else EntryKind.REFUND,
+                "amount": amount,
+                "message_id": id_,
+                "reference": "",
+            }
+            for id_, amount in taken
+            if amount
+        ],
+    )
+    return ids
+
+
+def _write(
+    session: Session, practice: Practice, text: ToQueue, who: Who, now: datetime, of_form: Mapping[str, str]
+) -> int:
+    decision = text.decision
+    values = {
+        "status": Status.QUEUED,
+        "reasons": (),
+        "patient_id": text.patient_id,
+        "sender": practice.sender,
+        "to_number": decision.to,
+        "body": decision.text,
+        "segments": decision.parts,
+        "charged": decision.parts,
+        "deadline_at": text.deadline_at,
+        "next_at": now,
+        "enqueued_at": now,
+        "claim": None,
+        "claimed_at": None,
+        "sent_at": None,
+        "provider_id": None,
+        "provider_code": None,
+        "written_by": who.name,
+        "written_by_id": who.user_id,
+    }
+    if not isinstance(text.row, int):
+        return store.messages.record_text(session, {**text.row, **values, **of_form})
+    store.messages.update_messages(session, [{"id": text.row, "practice_id": practice.id, **values, **of_form}])
+    store.messages.index_messages(session, [text.row], sent_by=text.deadline_at)
+    return text.row
