@@ -26,7 +26,7 @@ def environment_of(settings: Settings, **more: str) -> dict[str, str]:
     return kept | own | more
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Poll; the limit is generous, since machines are slow at times."""
     deadline = time.monotonic() + seconds
     while not condition():

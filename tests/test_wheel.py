@@ -34,7 +34,7 @@ def in_the_wheel(installed: Path, *arguments: str) -> str:
         env=kept | {"PYTHONPATH": str(installed / "site")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

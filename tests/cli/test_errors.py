@@ -165,7 +165,7 @@ def on_a_terminal(settings: Settings, width: int, *command: str) -> str:
     except OSError:  # Linux's way to say that the other end is closed
         pass
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
     return shown.decode()
 
 

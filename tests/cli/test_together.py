@@ -49,7 +49,7 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Start]:
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-            process.wait(60)
+            process.wait(180)
 
 
 def run(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def run(settings: Settings, *arguments: str, **environment: str) -> subprocess.C
         env=environment_of(settings, **environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -91,7 +91,7 @@ def test_up_runs_everything_on_this_machine_only_and_down_ends_it(
     (settings.data_dir / "portal.db").unlink()  # a fresh machine
     port = free_port()
     up = start("up", "--port", str(port), "-n", "1", VONAGE_BASE_URL="http://127.0.0.1:1")
-    wait_until(lambda: answers(port), 60)
+    wait_until(lambda: answers(port), 240)
     assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10).text == "ok\n"
     # The first run: whoever reads the terminal makes the first account.
     assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).url.endswith("/set-up")
@@ -103,7 +103,7 @@ def test_up_runs_everything_on_this_machine_only_and_down_ends_it(
         found = json.loads(run(settings, "doctor", "--json", VONAGE_BASE_URL="http://127.0.0.1:1").stdout)
         return any(one["about"] == "workers" and one["level"] == "ok" for one in found["findings"])
 
-    wait_until(has_workers, 60)
+    wait_until(has_workers, 240)
     taken = run(settings, "up", "--port", str(port))
     assert (taken.returncode, taken.stdout) == (1, "")
     assert "is taken" in taken.stderr
@@ -113,7 +113,7 @@ def test_up_runs_everything_on_this_machine_only_and_down_ends_it(
 
     down = run(settings, "down", "--json")
     assert "portal up" in json.loads(down.stdout)["ended"]
-    assert up.wait(60) == 0
+    assert up.wait(180) == 0
     assert not answers(port)
     assert redis_pid(settings) is None
     assert json.loads(run(settings, "down", "--json").stdout) == {"ended": []}
@@ -125,7 +125,7 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
     port = free_port()
     real = {"VONAGE_API_KEY": "real", "VONAGE_API_SECRET": "secret", "PORTAL_REDIS_URL": "redis://127.0.0.1:1"}
     process = start("demo", "--port", str(port), **real, PORTAL_TEST_CLOCK="nonsense")
-    wait_until(lambda: answers(port), 120)
+    wait_until(lambda: answers(port), 240)
     wait_until(lambda: f"The pages are at http://127.0.0.1:{port}/" in (tmp_path / "out").read_text())
     assert "no real text is sent" in (tmp_path / "out").read_text()
     for _, email in ACCOUNTS.values():
@@ -140,7 +140,7 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
 
     wait_until(all_sent, 480)  # the refused account may hold some back until it is tried again
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(90) == 0
+    assert process.wait(180) == 0
     assert not answers(port)
     own = load_settings({"PORTAL_DATA_DIR": str(settings.data_dir / "demo")})
     assert redis_pid(own) is None
@@ -154,7 +154,7 @@ def test_the_simulator_follows_a_plan_and_says_where_it_is(settings: Settings, s
     plan.write_text('[{"to": "+61491570006", "status": 422, "code": "1170"}]')
     port = free_port()
     start("simulator", "--port", str(port), "--plan", str(plan))
-    wait_until(lambda: answers(port), 60)
+    wait_until(lambda: answers(port), 240)
     message = {"channel": "sms", "message_type": "text", "from": "Clinic", "text": "Hi"}
     url = f"http://127.0.0.1:{port}/v1/messages"
     refused = requests.post(url, json=message | {"to": "61491570006"}, auth=("key", "secret"), timeout=10)

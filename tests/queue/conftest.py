@@ -24,7 +24,7 @@ _numbers = count()
 STANDIN = Path(__file__).with_name("standin.py")
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = 180) -> Any:
     """Poll until it holds; returns what it returned. The limit is for a wrong program, not for a slow machine."""
     deadline = time.monotonic() + seconds
     while not (value := holds()):
@@ -62,7 +62,7 @@ class Program:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 180) -> int:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -110,7 +110,7 @@ def test_every_thread_has_a_connection_of_its_own(server, make_gateway, send):
     together = threading.Barrier(4)
 
     def send_two(_: int) -> list[object]:
-        together.wait(10)
+        together.wait(60)
         return [send(gateway), send(gateway)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -146,7 +146,7 @@ def test_closed_gateway_closes_its_connections(server, make_gateway, send):
     gateway = make_gateway()
     send(gateway)
     gateway.close()
-    assert server.closed.acquire(timeout=10)
+    assert server.closed.acquire(timeout=60)
     assert send(gateway) == Accepted(UUID)
     assert server.connections == 2
 

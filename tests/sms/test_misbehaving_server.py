@@ -67,7 +67,7 @@ def test_connection_that_the_server_closed_while_idle_is_replaced_before_writing
     gateway = make_gateway()
     for _ in range(3):
         assert send(gateway) == Accepted(UUID)
-        assert server.closed.acquire(timeout=10)
+        assert server.closed.acquire(timeout=60)
     assert server.lines == ONE_POST * 3
     assert server.connections == 3
 
@@ -81,7 +81,7 @@ def test_connection_idle_for_long_is_not_used_again(server, make_gateway, send, 
     assert send(gateway) == Accepted(UUID)
     assert server.lines == ONE_POST * 3
     assert server.connections == 2
-    assert server.closed.acquire(timeout=10)
+    assert server.closed.acquire(timeout=60)
 
 
 def test_refused_connection_never_reached_the_provider(make_gateway, send):

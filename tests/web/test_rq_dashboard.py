@@ -61,7 +61,7 @@ def server_with_an_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         wait_until(lambda: _answers(client))
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(120)
 
 
 def _answers(client: redis.Redis) -> bool:
