@@ -162,8 +162,8 @@ def bench_sending(on: Host, kinds: Sequence[str], practices: int, runs: int) -> 
 
 
 def bench_pages(on: Host, kinds: Sequence[str], messages: int, runs: int) -> None:
-    """(d): each page and search with so many messages, against a hundredth of them, and against an empty page."""
-    sizes = (pages.Size(messages // 100), pages.Size(messages))
+    """(d): each page and search with so many messages, against 10,000 of them, and against an empty page."""
+    sizes = (pages.Size(pages.SMALL), pages.Size(messages))
     tables = []
     for kind in kinds:
         _note(f"{kind}: filling {sizes[0].messages:,} and {sizes[1].messages:,} messages …")

@@ -4,18 +4,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median, quantiles
 
 from flask import Flask, render_template
 from flask.testing import FlaskClient
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 
 from bench import scene
 from bench.databases import Database, Host
 from bench.fill import appointment_ids, fill
 from portal import clock, store
 from portal.core.roles import Role
+from portal.core.timing import PASSES_A_DAY
 from portal.store.database import db
+from portal.store.imports import ImportRun
+from portal.store.passes import HandledHour, Pass
 from portal.store.staff import User
 from portal.web.access import SIGNED_IN, allow
 
@@ -62,11 +67,29 @@ def make(on: Host, kind: str, name: str, size: Size) -> Database:
         scene.PATIENTS = usual
     with database.app().app_context():
         with store.everything(write=True) as session:
+            _add_runs(session, size)
             names = {"email": "dana@example.org", "name": "Dana", "fs_uniquifier": _USER}
             owner = {"role": Role.OWNER, "practice_id": scene.practice_id(1)}
             session.add(User(**names, **owner, created_at=scene.pass_at(0)))
         db.engine.dispose()
     return database
+
+
+def _add_runs(session: Session, size: Size) -> None:
+    """The six passes of each day, and its nightly update of the appointments."""
+    practice, day = {"practice_id": scene.practice_id(1)}, timedelta(days=1)
+    updates, passes, hours = [], [], []
+    for due in range(size.days):
+        begins = scene.pass_at(due)
+        updates.append(practice | {"at": begins - timedelta(hours=8), "counts": {}, "conflicts": [], "seconds": 1.0})
+        for hour in range(PASSES_A_DAY):
+            at, id_ = begins + timedelta(hours=hour), due * PASSES_A_DAY + hour + 1
+            passes.append(practice | {"id": id_, "at": at, "started_at": at, "considered": 0 if hour else 100})
+            there = {"local_date": scene.slot(due, 0).starts_wall.date() - day, "hour": 10 + hour}
+            hours.append(practice | there | {"business_id": 1, "pass_id": id_})
+    for model, rows in ((ImportRun, updates), (Pass, passes), (HandledHour, hours)):
+        session.execute(insert(model), rows)
+    session.execute(text("ANALYZE"))
 
 
 def paths(size: Size) -> dict[str, str]:
@@ -112,16 +135,16 @@ def paths(size: Size) -> dict[str, str]:
 
 
 def time_pages(small: Database, large: Database, sizes: tuple[Size, Size], rounds: int) -> dict[str, Timed]:
-    """Small and large in turn, every page in each round."""
+    """Every page in each round, small and large in turn: each first in every other round."""
+    timed = {name: Timed([], []) for name in paths(sizes[0])}
     with _client(small, sizes[0]) as of_small, _client(large, sizes[1]) as of_large:
-        clients = (of_small, of_large)
-        timed = {name: Timed([], []) for name in paths(sizes[0])}
+        both = [(of_small, sizes[0]), (of_large, sizes[1])]
         for round_ in range(rounds + 2):  # the first two warm up
             for name, one in timed.items():
-                for client, size, into in zip(clients, sizes, (one.small, one.large), strict=True):
-                    took = _get(client, paths(size)[name])
+                for client, size in both if round_ % 2 else both[::-1]:
+                    took = _get(client, size, name)
                     if round_ >= 2:
-                        into.append(took)
+                        (one.small if client is of_small else one.large).append(took)
     return timed
 
 
@@ -132,7 +155,7 @@ def p95(milliseconds: list[float]) -> float:
 @contextmanager
 def _client(database: Database, size: Size) -> Iterator[FlaskClient]:
     app = database.app()
-    clock.start_at(scene.pass_at(size.days) + timedelta(minutes=5))
+    clock.start_at(_now(size))
     _add_an_empty_page(app)
     client = app.test_client()
     with client.session_transaction() as session:
@@ -149,7 +172,14 @@ def _add_an_empty_page(app: Flask) -> None:
     app.add_url_rule("/empty", "empty", view)
 
 
-def _get(client: FlaskClient, path: str) -> float:
+def _now(size: Size) -> datetime:
+    """Before the first day's reminders that are still to go: each practice has a clock of its own."""
+    return scene.pass_at(size.days) - timedelta(minutes=5)
+
+
+def _get(client: FlaskClient, size: Size, name: str) -> float:
+    clock.start_at(_now(size))
+    path = paths(size)[name]
     started = time.perf_counter()
     answer = client.get(path)
     answer.get_data()

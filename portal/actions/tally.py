@@ -19,5 +19,5 @@ def tally(practice_id: str, now: datetime) -> Chart:
         today = (local(now, zone) if zone else now).date()
         days = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
         begins = [day_begins(day, zone) for day in [*days, today + timedelta(days=1)]]
-        counts = store.today.count_outcomes(session, list(pairwise(begins)))
+        counts = store.today.count_outcomes(session, practice_id, list(pairwise(begins)))
     return draw(days, counts)

@@ -195,6 +195,7 @@ def _shortened(raw: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
+@lru_cache(maxsize=4096)  # a page of a list says fifty, and most of them again on the next look
 def as_people_say(e164: str, country: str) -> str:
     """As dialled within the country (0491 570 156), in international form where it is another's.
 

@@ -1,6 +1,7 @@
 """Names, times and numbers as people say them. Whatever comes in, one harmless line comes out."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from portal.core.text import MONTHS, WEEKDAYS
 
@@ -11,8 +12,9 @@ _JOINERS = "\u200c\u200d"
 
 def plain(text: str, longest: int = _LONGEST) -> str:
     """One line without control characters, at most `longest` characters: for names, which may hold anything."""
-    printable = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
-    line = " ".join(printable.split())
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
+    line = " ".join(text.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -22,6 +24,7 @@ def clock_time(wall: datetime) -> str:
     return f"{wall.hour % 12 or 12}{minutes}{'am' if wall.hour < 12 else 'pm'}"
 
 
+@lru_cache(maxsize=1024)
 def day(of: date, today: date | None) -> str:
     """today, tomorrow, yesterday; else Friday 9 May, with its year where that is another."""
     if today is not None:
