@@ -25,15 +25,12 @@ class Line:
     recorded: tuple[Reason, ...]
     goes_at: datetime | None
     stops: tuple[Reason, ...]
+    is_cancelled: bool
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why it does not go: as it is now where it is tried again, else as it was recorded."""
         return self.stops if self.goes_at else self.recorded
-
-    @property
-    def is_cancelled(self) -> bool:
-        return self.reminder.cancelled_at is not None
 
     @property
     def patient(self) -> str:
@@ -111,7 +108,8 @@ def _decide(
         for one in page:
             at, outcome = next_at[one.appointment_id], outcomes.get(one.appointment_id)
             message = one.message
-            unmet = () if message or at else (due[one.business_id].unmet(one.booked_at, one.cancelled_at),)
+            of_day, cancelled_at = due[one.business_id], one.cancelled_at
+            unmet = () if message or at else (of_day.unmet(one.booked_at, cancelled_at),)
             yield Line(
                 reminder=one,
                 business=businesses[one.business_id].name,
@@ -119,6 +117,7 @@ def _decide(
                 recorded=message.reasons if message else unmet,
                 goes_at=local(at, one.timezone) if at else None,
                 stops=outcome.reasons if outcome else (),
+                is_cancelled=cancelled_at is not None and cancelled_at <= of_day.now,
             )
 
     return tuple(lines()), credits

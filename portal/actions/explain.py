@@ -35,6 +35,7 @@ class Explanation:
     context: Context
     choices: Choices | None
     who_may: Mapping[Permission, str]
+    is_cancelled: bool
 
     @property
     def id(self) -> int:
@@ -91,7 +92,9 @@ def explain_found(session: Session, found: Found, now: datetime, allowed: Collec
             permission: _who([user.name for user in staff if may(user.role, permission)])
             for permission in wanted - set(allowed)
         }
-    return Explanation(diagnosis, found, events, case.context, choices, who_may)
+    cancelled_at = found.appointment.cancelled_at
+    is_cancelled = cancelled_at is not None and cancelled_at <= now
+    return Explanation(diagnosis, found, events, case.context, choices, who_may, is_cancelled)
 
 
 def _who(names: list[str]) -> str:

@@ -1,7 +1,7 @@
 """One patient: contact details with what is to be said of each, what stands in the way of a text, what was said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -105,8 +105,10 @@ def show_patient(practice_id: str, patient_id: int, now: datetime) -> ShownPatie
         contact = _contact(session, patient_id, now)
         visits = store.patient_page.list_visits(session, patient_id, MOST_VISITS)
         said = store.patient_page.list_said(session, patient_id, MOST_SAID)
-    coming = [visit for visit in visits if visit.starts_at > now]
-    past = visits[len(coming) :]
+    # A cancellation that is still ahead has not happened yet.
+    told = [replace(one, cancelled_at=None) if (one.cancelled_at or now) > now else one for one in visits]
+    coming = [visit for visit in told if visit.starts_at > now]
+    past = told[len(coming) :]
     return ShownPatient(contact, tuple(reversed(coming)), tuple(past), tuple(said))
 
 

@@ -85,6 +85,11 @@ class Day:
         return len({line.patient_id for line in (*self.will, *self.did)})
 
     @property
+    def already(self) -> int:
+        """Of them, who were."""
+        return len({line.patient_id for line in self.did})
+
+    @property
     def texted(self) -> list[Line]:
         """Earliest first."""
         return sorted((*self.will, *self.did), key=lambda line: (line.starts_local, line.appointment_id))
