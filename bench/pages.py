@@ -26,6 +26,7 @@ from portal.web.access import SIGNED_IN, allow
 
 AHEAD = 8  # days of appointments that are still to come
 MESSAGES_A_PATIENT = 20
+SMALL = 10_000  # messages
 EMPTY = "an empty page"
 _USER = "bench"
 
@@ -95,16 +96,21 @@ def _add_runs(session: Session, size: Size) -> None:
 def paths(size: Size) -> dict[str, str]:
     """By what is done there; alike for both sizes."""
     last_id = appointment_ids(1, size.days - 1)[-1]  # of a message too
+    patient = f"mia+{size.patients - 1}"  # no other patient's number begins so
     first_day, last_day = (scene.slot(day, 0).starts_wall.date() for day in (0, size.days - 1))
     narrow = f"from={last_day - timedelta(days=7)}&to={last_day}"
     log = "/communications"
     return {
         EMPTY: "/empty",
         "Today": "/",
+        "Today: to deal with": "/today/worklist",
+        "Today: the credits": "/today/credits",
+        "Today: the last 30 days": "/today/chart",
         "patients": "/patients",
+        "patients, by last name": "/patients?order=name",
         "patients, a name": "/patients?q=nguy",
-        "patients, one patient": "/patients?q=mia+499",
-        "patients, the end of a number": "/patients?q=0156",
+        "patients, one patient": f"/patients?q={patient}",
+        "patients, the end of a number": "/patients?q=1234",
         "patients, nobody": "/patients?q=zebra",
         "a patient": f"/patients/{size.patients // 2}",
         "appointments": "/appointments",
@@ -124,7 +130,7 @@ def paths(size: Size) -> dict[str, str]:
         "a common word": f"{log}?q=reminder",
         "the beginning of a common word": f"{log}?q=r",
         "two common words": f"{log}?q=nguyen+consultation",
-        "a rare word": f"{log}?q=mia+499",
+        "a rare word": f"{log}?q={patient}",
         "a word that is nowhere": f"{log}?q=zebra",
         "a common and a missing word": f"{log}?q=reminder+zebra",
         "the end of a number": f"{log}?q=570+156",
