@@ -1,15 +1,18 @@
 """The full-text index: an upgrade files what is there, and whatever writes messages files them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import flask_migrate
+import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from portal import store
 from portal.actions.browse_log import Asked, browse
 from portal.actions.remind import run_pass
 from portal.core.states import Direction, Kind, Status
+from portal.store import search
 from portal.store.database import db
 from portal.store.messages import Message
 from portal.store.patients import Patient
@@ -17,8 +20,8 @@ from tests.actions.exports import Export, find
 from tests.builders import PASS_AT, Clinic
 
 
-def found(practice_id: str, search: str) -> list[str]:
-    return [entry.full_name for entry in browse(practice_id, 50, Asked(search=search)).entries]
+def found(practice_id: str, typed: str) -> list[str]:
+    return [entry.full_name for entry in browse(practice_id, 50, Asked(search=typed)).entries]
 
 
 def index() -> tuple[list[tuple[int, str]], list[tuple[object, ...]]]:
@@ -82,3 +85,60 @@ def test_an_import_that_renames_a_patient_files_their_messages_anew(app: Flask, 
     export.run()
     assert found("riverside", "quist hel") == ["Zoë Quist"]
     assert found("riverside", "nguyen") == []
+
+
+def lists() -> set[int]:
+    """The volumes whose words are listed."""
+    return {-id_ for id_, _ in index()[0] if id_ < 0}
+
+
+def a_clinic_with_volumes(monkeypatch: pytest.MonkeyPatch) -> Clinic:
+    """Ten full ones of three messages each, to Ada00 and on, and one that is begun."""
+    monkeypatch.setattr(search, "VOLUME", 3)
+    clinic = Clinic(credits=500)
+    for number in range(31):
+        clinic.book(f"{number:02}", patient={"first_name": f"Ada{number:02}"})
+    monkeypatch.setattr(search, "_LISTED_AT_ONCE", 100)
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    return clinic
+
+
+def test_the_words_of_volumes_that_are_full_are_listed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = a_clinic_with_volumes(monkeypatch)
+    with db.engine.connect() as connection:
+        volumes = connection.scalars(text("SELECT id FROM search_volumes ORDER BY first_id")).all()
+    assert len(volumes) == 11
+    assert lists() == set(volumes[:-1])
+    for few in (0, 64):  # of those with the rarest word: all words by the index, or one by one
+        monkeypatch.setattr(search, "_FEW", few)
+        assert found(clinic.id, "ada01") == ["Ada01 Nguyen"]
+        assert found(clinic.id, "nguyen ada01") == found(clinic.id, "ada01 ngu") == ["Ada01 Nguyen"]
+        assert len(found(clinic.id, "ada")) == len(found(clinic.id, "ada nguyen")) == 31
+        assert found(clinic.id, "ada01 ada02") == found(clinic.id, "nguyen zebra") == found(clinic.id, "zebra") == []
+    Clinic("northgate").book("a", patient={"first_name": "Zoë"})
+    run_pass("northgate", PASS_AT, PASS_AT)
+    assert found("northgate", "ada01") == found(clinic.id, "zoe") == []
+
+
+def test_a_word_that_comes_into_an_older_volume_is_found(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = a_clinic_with_volumes(monkeypatch)
+    before = lists()
+    with store.transaction(clinic.id) as session:
+        patient = session.scalars(select(Patient).where(Patient.first_name == "Ada01")).one()
+        patient.first_name = "Zoë"
+    assert len(lists()) == len(before) - 1
+    assert found(clinic.id, "zoe") == found(clinic.id, "zoe nguyen") == ["Zoë Nguyen"]
+    for number in range(4):
+        clinic.book(f"later{number}", patient={"first_name": "Bea"})
+    run_pass(clinic.id, PASS_AT + timedelta(hours=1), PASS_AT + timedelta(hours=1))
+    assert lists() > before  # listed anew with the next one that is full
+    assert found(clinic.id, "zoe nguyen") == ["Zoë Nguyen"]
+
+
+def test_a_volume_with_too_many_words_for_a_list_is_searched_without(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_LONGEST_LIST", 10)
+    clinic = a_clinic_with_volumes(monkeypatch)
+    assert lists() == set()
+    assert found(clinic.id, "ada01 nguyen") == ["Ada01 Nguyen"]
