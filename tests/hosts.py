@@ -32,9 +32,11 @@ class Host:
     simulator: Simulator
     workers: subprocess.Popen[bytes] | None = None
 
-    def start_workers(self, count: int = 2) -> None:
+    def start_workers(self, count: int = 2, **environment: str) -> None:
         self.workers = subprocess.Popen(
-            [sys.executable, "worker.py", "-n", str(count)], cwd=ROOT, env=environment_of(self.settings)
+            [sys.executable, "worker.py", "-n", str(count)],
+            cwd=ROOT,
+            env=environment_of(self.settings, **environment),
         )
         wait_until(lambda: sum(worker.is_alive for worker in self.queue.workers()) >= count, seconds=60)
 

@@ -74,4 +74,4 @@ def browsing(browser: Browser) -> Iterator[Browsing]:
     with ExitStack() as stack:
         windows = Browsing(browser, stack)
         yield windows
-    assert windows.complaints == []
+    assert windows.complaints == [], windows.complaints
