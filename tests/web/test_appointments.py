@@ -51,6 +51,18 @@ def test_before_the_pass_the_list_says_who_will_be_texted_and_what_will_stop_the
     ]
 
 
+def test_a_cancellation_that_is_still_ahead_is_not_told(client: FlaskClient) -> None:
+    clinic = Clinic()
+    booked = clinic.book("a", cancelled_at=PASS_AT + 3 * HOUR)
+    assert "cancelled" not in client.get("/appointments").text
+    assert "cancelled" not in client.get(f"/appointments/{booked.id}").text
+    assert "Cancelled" not in client.get(f"/patients/{booked.patient_id}").text
+    clinic.change(booked, cancelled_at=PASS_AT - HOUR)
+    assert "(cancelled)" in client.get("/appointments").text
+    assert ", cancelled" in client.get(f"/appointments/{booked.id}").text
+    assert "Cancelled" in client.get(f"/patients/{booked.patient_id}").text
+
+
 def test_after_the_pass_it_says_what_became_of_each_and_what_would_now(client: FlaskClient) -> None:
     clinic = Clinic()
     clinic.book("a", patient={"first_name": "Ada"})

@@ -121,6 +121,19 @@ def test_after_the_pass_it_says_who_was_texted_and_when_the_next_try_is(
     assert "Reminders last ran today at 10am: 1 texted, 1 not sent, 0 failed." in page
 
 
+def test_whoever_has_two_appointments_is_one_patient_already_texted(client: FlaskClient) -> None:
+    clinic = Clinic()
+    first = clinic.book("1")
+    with store.reading(clinic.id) as session:
+        twice = session.get_one(store.patients.Patient, first.patient_id)
+    with store.transaction(clinic.id) as session:
+        own = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
+        an_appointment(session, "2", patient=twice, starts="2031-05-08 15:00", **own)
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    clinic.book("3", booked_at=PASS_AT + timedelta(minutes=1))
+    assert "are texted: 1 already, 1 with the next reminders" in read(client)
+
+
 def a_clinic_with_every_cause() -> Clinic:
     clinic = Clinic(credits=2)
     with store.transaction(clinic.id) as session:
