@@ -26,6 +26,7 @@ from portal.web import (
     sign_in,
     staff,
     static_files,
+    texts,
     today,
     words,
 )
@@ -67,6 +68,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(settings.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
+    app.register_blueprint(texts.pages)
     app.register_blueprint(today.pages)
     app.add_url_rule("/", "home", today.home)
     app.add_url_rule("/healthz", "healthz", _healthz)

@@ -10,7 +10,8 @@ from flask_security.utils import check_and_update_authn_fresh
 
 from portal import clock, store
 from portal.actions.who import Who
-from portal.core.roles import Permission
+from portal.actions.write import Writer
+from portal.core.roles import MAY, Permission
 from portal.web.inside import inside, wanted_page
 from portal.web.sign_in import LONGEST_SESSION
 
@@ -27,22 +28,24 @@ UNATTENDED = "X-Unattended"
 _ACCESS, _FRESH = "portal_access", "portal_fresh"
 
 
-def allow(access: Permission | str, *, fresh: bool = False) -> Callable[[View], View]:
-    """`@allow(Permission.READ)`, `@allow(SIGNED_IN)`, `@allow(ANYONE)`: nearest to the function.
+def allow(access: Permission | str, *others: Permission, fresh: bool = False) -> Callable[[View], View]:
+    """`@allow(Permission.READ)`, `@allow(SIGNED_IN)`, `@allow(ANYONE)`: nearest to the function. Of several
+    permissions one is enough.
 
     `fresh`: who typed their password long ago types it once more.
     """
 
     def mark(view: View) -> View:
-        setattr(view, _ACCESS, access)
+        setattr(view, _ACCESS, frozenset({access, *others}) if isinstance(access, Permission) else access)
         setattr(view, _FRESH, fresh)
         return view
 
     return mark
 
 
-def access_of(app: Flask, endpoint: str) -> Permission | str | None:
-    """What the page asks of whoever opens it. Flask-Security's own pages look after themselves."""
+def access_of(app: Flask, endpoint: str) -> frozenset[Permission] | str | None:
+    """What the page asks of whoever opens it: one of these permissions, ANYONE or SIGNED_IN. Flask-Security's own
+    pages look after themselves."""
     if endpoint == "static" or endpoint.startswith("security."):
         return ANYONE
     return getattr(app.view_functions[endpoint], _ACCESS, None)
@@ -51,6 +54,11 @@ def access_of(app: Flask, endpoint: str) -> Permission | str | None:
 def who() -> Who:
     """The person who is signed in."""
     return Who(current_user.id, current_user.name)
+
+
+def writer() -> Writer:
+    """The person who is signed in, about to text a patient."""
+    return Writer(who(), MAY[current_user.role], current_user.practitioner_id)
 
 
 def register(app: Flask) -> None:
@@ -86,7 +94,7 @@ def _check() -> ResponseReturnValue | None:
         return None
     if not current_user.is_authenticated:
         return to_sign_in(wanted_page())
-    if access != SIGNED_IN and (not isinstance(access, Permission) or not current_user.may(access)):
+    if access != SIGNED_IN and not any(map(current_user.may, access or ())):
         abort(403)
     if getattr(current_app.view_functions[request.endpoint], _FRESH, False) and not _is_fresh():
         return _go(url_for("security.verify", next=inside(wanted_page(), "/")))

@@ -1,28 +1,44 @@
 """The communications log and one message of it."""
 
 import re
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, abort, g, make_response, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    g,
+    make_response,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask_security import current_user
 
 from portal import clock
 from portal.actions.browse_log import Asked, browse
 from portal.actions.export_log import export_log
-from portal.actions.show_message import NoSuchMessage, show_message
+from portal.actions.resend import Changed, may_send_again
+from portal.actions.show_message import NoSuchMessage, Shown, show_message
+from portal.actions.write import CannotGo, may_text
+from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.log_words import DIRECTIONS, KINDS
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.roles import MAY, Permission
 from portal.core.states import Direction, Kind, Status
 from portal.store.communications import REACH
 from portal.web import diagnosis
-from portal.web.access import allow
+from portal.web.access import allow, writer
+from portal.web.support import for_support
 
 PAGE = 50
 _LARGEST_ID = 2**63 - 1  # that a database takes
 _YEARS = range(1900, 2200)
+_SOON = timedelta(minutes=2)
 _REASONS = [reason for reason in Reason if reason not in DIAGNOSIS_ONLY]
 _NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -64,12 +80,39 @@ def export() -> Response:
 @pages.get(f"/<int(max={_LARGEST_ID}):message_id>")
 @allow(Permission.READ)
 def show(message_id: int) -> str:
+    return render_message(message_id)
+
+
+def render_message(message_id: int, refused: CannotGo | Changed | None = None) -> str:
+    """The page, or the part of it that renews itself. `refused`: why what was just asked for did not go; the caller
+    answers 422. Aborts with 404 where the practice has no such message."""
+    now = clock.now()
     try:
-        shown = show_message(g.practice.id, message_id, clock.now(), MAY[current_user.role])
+        shown = show_message(g.practice.id, message_id, now, MAY[current_user.role])
     except NoSuchMessage:
         abort(404)
+    message, with_text = shown.entry.message, "text" in request.args.getlist("with")
     mending = diagnosis.context(shown.explanation) if shown.explanation else {}
-    return render_template("communications/show.html", shown=shown, **mending)
+    is_fragment = request.headers.get("HX-Request-Type") == "partial"
+    return render_template(
+        "communications/_message.html" if is_fragment else "communications/show.html",
+        shown=shown,
+        again=may_send_again(shown.entry, now),
+        may_send=message.patient_id is not None and may_text(g.practice.id, message.patient_id, writer()),
+        refused=refused,
+        is_sent_again="again" in request.args,
+        renewal=_renewal(shown, now),
+        with_text=with_text,
+        support=for_support(g.practice.id, shown, with_text=with_text),
+        **{"support_contact": current_app.extensions["portal.settings"].support_contact} | mending,
+    )
+
+
+def _renewal(shown: Shown, now: datetime) -> int | None:
+    """Seconds until the page asks for news: soon while it is on its way, seldom once that takes long. None: never."""
+    if shown.entry.message.status not in ON_ITS_WAY:
+        return None
+    return 2 if shown.steps and now - shown.steps[-1].at < _SOON else 20
 
 
 def _asked() -> Asked:

@@ -56,9 +56,11 @@ def load(appointment_id: int | str) -> Explanation:
 def context(explanation: Explanation, problem: str = "", field: str = "") -> dict[str, object]:
     """What the fragment is rendered with."""
     posted = request.form if request.method == "POST" else {}
+    here = inside(posted.get("next", ""), request.path).partition("?")[0]
     return {
         "x": explanation,
-        "here": inside(posted.get("next", ""), request.path).partition("?")[0],
+        "here": here,
+        "is_on_message": here.startswith("/communications/"),  # whose page tells the outcome itself
         "mended": "" if problem else request.values.get("mended", ""),
         "problem": problem,
         "problem_field": field,

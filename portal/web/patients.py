@@ -12,13 +12,14 @@ from portal.actions import patients
 from portal.actions.browse_patients import Order, browse
 from portal.actions.patients import NoSuchPatient, Refused
 from portal.actions.show_patient import MOST_SAID, show_contact, show_patient
+from portal.actions.write import may_text
 from portal.core import contacts
 from portal.core.numbers import PhoneType, parse_phone_type
 from portal.core.reminders import Preference
 from portal.core.roles import Permission
 from portal.core.text import MONTHS
 from portal.store.changes import Change
-from portal.web.access import allow, who
+from portal.web.access import allow, who, writer
 from portal.web.diagnosis import render_diagnosis
 from portal.web.inside import inside
 
@@ -231,7 +232,13 @@ def _again(patient_id: int, problem: Problem, *, is_done: bool) -> str:
     except NoSuchPatient:
         abort(404)
     return render_template(
-        "patients/_contact.html", contact=contact, problem=problem, is_done=is_done, is_fragment=True, **_CHOICES
+        "patients/_contact.html",
+        contact=contact,
+        problem=problem,
+        is_done=is_done,
+        is_fragment=True,
+        may_write=may_text(g.practice.id, patient_id, writer()),
+        **_CHOICES,
     )
 
 
@@ -247,6 +254,7 @@ def _page(patient_id: int, problem: Problem, *, is_done: bool) -> str:
         problem=problem,
         is_done=is_done,
         is_fragment=False,
+        may_write=may_text(g.practice.id, patient_id, writer()),
         most_said=MOST_SAID,
         **_CHOICES,
     )

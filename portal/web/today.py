@@ -12,6 +12,7 @@ from portal.actions.appointment_types import NoSuchTemplate, choose_template
 from portal.actions.businesses import NoSuchBusiness, switch_business
 from portal.actions.file_mobiles import file_mobiles
 from portal.actions.make_up import make_up
+from portal.actions.resend import may_send_again
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.tally import tally
 from portal.actions.today import find_choice, look_ahead
@@ -40,7 +41,12 @@ def home() -> ResponseReturnValue:
 @pages.get("/worklist")
 @allow(Permission.READ)
 def worklist() -> str:
-    return _part("worklist", worklist=look_at_worklist(g.practice, clock.now()))
+    now = clock.now()
+    listed = look_at_worklist(g.practice, now)
+    again = {row.message.id: may_send_again(row, now) for row in listed.shown}
+    safe = [row for row in listed.shown if again[row.message.id].is_safe]
+    credits = sum(row.message.segments or 1 for row in safe)
+    return _part("worklist", worklist=listed, again=again, safe=safe, credits=credits)
 
 
 @pages.get("/credits")

@@ -64,9 +64,9 @@ def _ago(at: datetime) -> str:
 
 
 def _has_page(place: str) -> bool:
-    """Whether the portal has that page."""
+    """Whether the portal has that page, whatever it is asked."""
     try:
-        current_app.url_map.bind("localhost").match(place)
+        current_app.url_map.bind("localhost").match(place.partition("?")[0])
     except RequestRedirect:  # to the same with a slash at its end
         return True
     except HTTPException:

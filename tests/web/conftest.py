@@ -86,6 +86,15 @@ def client(app: Flask, at_pass_time: None) -> FlaskClient:
     return sign_in(visitor(app))
 
 
+@pytest.fixture
+def enqueued(app: Flask) -> list[int]:
+    """The messages that are handed to the workers by forms, which need no tokens here."""
+    app.config["WTF_CSRF_ENABLED"] = False
+    ids: list[int] = []
+    app.extensions["portal.enqueue_sends"] = lambda _practice, message_ids: ids.extend(message_ids)
+    return ids
+
+
 @dataclass(frozen=True)
 class Site:
     url: str

@@ -1,0 +1,213 @@
+"""What staff send themselves: the composer, a message sent again, and all of the worklist's at once."""
+
+import unicodedata
+from dataclasses import replace
+
+from flask import Blueprint, Response, abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal import clock
+from portal.actions.diagnose import NoSuchAppointment
+from portal.actions.patients import NoSuchPatient
+from portal.actions.resend import Changed, Resent, send_again, send_all_again
+from portal.actions.show_message import NoSuchMessage
+from portal.actions.write import (
+    CannotGo,
+    Composer,
+    MayNotSend,
+    TextProblem,
+    Weighed,
+    open_composer,
+    send_text,
+    weigh,
+)
+from portal.core.phrases import counted, plain
+from portal.core.roles import Permission
+from portal.core.text import count_parts_in_gsm
+from portal.core.typed_text import MOST_PARTS, tidy
+from portal.web.access import allow, writer
+from portal.web.communications import render_message
+
+_LARGEST_ID = 2**63 - 1  # that a database takes
+_TEXT = f"/patients/<int(max={_LARGEST_ID}):patient_id>/text"
+_MOST_NAMED = 5
+_LONGEST_KEY = 64
+
+pages = Blueprint("texts", __name__)
+
+
+@pages.errorhandler(MayNotSend)
+def _who_may(refused: MayNotSend) -> ResponseReturnValue:
+    if request.headers.get("HX-Request"):
+        said = render_template("texts/_may_not.html", says=str(refused))
+        return said, 403, {"HX-Retarget": "#main", "HX-Reswap": "innerHTML"}
+    return render_template("texts/may_not.html", says=str(refused)), 403
+
+
+@pages.get(_TEXT)
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def compose(patient_id: int) -> str:
+    """`?appointment=`: its reminder, now; `?message=`: the same once more; both are ids of rows."""
+    return _render(_composer(patient_id))
+
+
+@pages.post(f"{_TEXT}/draft")
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def draft(patient_id: int) -> str:
+    """The same form with a template filled in, with what was there before it, or with its cost."""
+    typed = _typed("text")
+    match request.form.get("do"):
+        case "fill":
+            composer = _composer(patient_id, template_id=_row_id("template"))
+            return _render(composer, former=typed if typed.strip() and typed != composer.text else "")
+        case "put-back":
+            return _render(_composer(patient_id, _typed("former")))
+    return _render(_composer(patient_id, typed), former=_typed("former"))
+
+
+@pages.post("/texts/weigh")
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def weigh_it() -> str:
+    """What is typed so far: its cost, and how it will look."""
+    text = _typed("text")
+    return render_template("texts/_weighed.html", sender=g.practice.sender, **_cost(text, weigh(g.practice.id, text)))
+
+
+@pages.post(_TEXT)
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def send(patient_id: int) -> ResponseReturnValue:
+    text, key = _typed("text"), request.form.get("form_key", "")[:_LONGEST_KEY]
+    try:
+        message_id = send_text(
+            g.practice.id, patient_id, text, key, writer(), clock.now(), appointment_id=_row_id("appointment")
+        )
+    except (NoSuchPatient, NoSuchAppointment):
+        abort(404)
+    except TextProblem as problem:
+        return _render(_composer(patient_id, text), problem=str(problem)), 422
+    except CannotGo as refused:
+        return _render(_composer(patient_id, text), refused=refused), 422
+    _enqueue(message_id)
+    where = url_for("communications.show", message_id=message_id)
+    if request.headers.get("HX-Request"):  # another page, not a part of this one
+        return Response(status=204, headers={"HX-Redirect": where})
+    return redirect(where, 303)
+
+
+@pages.post(f"/communications/<int(max={_LARGEST_ID}):message_id>/send-again")
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def again(message_id: int) -> ResponseReturnValue:
+    try:
+        _enqueue(_send_again(message_id))
+    except (CannotGo, Changed) as refused:
+        return render_message(message_id, refused), 422
+    return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
+
+
+@pages.post(f"/today/worklist/<int(max={_LARGEST_ID}):message_id>/send-again")
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def again_from_worklist(message_id: int) -> ResponseReturnValue:
+    try:
+        _enqueue(_send_again(message_id))
+        flash("Done. It goes again now.", "worklist")
+    except (CannotGo, Changed) as refused:
+        flash(f"Not sent: {refused}", "worklist")
+    return redirect(url_for("today.worklist"), 303)
+
+
+@pages.post("/today/worklist/send-again")
+@allow(Permission.SEND)
+def all_again() -> ResponseReturnValue:
+    """Those whom the person saw listed."""
+    form = request.form
+    seen = list(zip(form.getlist("message", int), form.getlist("state"), strict=False))
+    resent = send_all_again(
+        g.practice.id, [(id_, state) for id_, state in seen if 0 < id_ <= _LARGEST_ID], writer(), clock.now()
+    )
+    _enqueue(*resent.message_ids)
+    flash(_in_words(resent), "worklist")
+    return redirect(url_for("today.worklist"), 303)
+
+
+def _send_again(message_id: int) -> int:
+    form = request.form
+    try:
+        return send_again(
+            g.practice.id, message_id, form.get("state", ""), bool(form.get("confirm")), writer(), clock.now()
+        )
+    except NoSuchMessage:
+        abort(404)
+
+
+def _enqueue(*message_ids: int) -> None:
+    current_app.extensions["portal.enqueue_sends"](g.practice.id, message_ids)
+
+
+def _in_words(resent: Resent) -> str:
+    sent = len(resent.message_ids)
+    said = f"Done. {counted(sent, 'text')} {'goes' if sent == 1 else 'go'} again now." if sent else "None was sent."
+    left = [f"{plain(name) or 'A patient'}: {plain(why, 200)}" for name, why in resent.left[:_MOST_NAMED]]
+    if more := len(resent.left) - len(left):
+        left.append(f"{more} more")
+    return f"{said} Not sent: {'; '.join(left)}." if left and sent else f"{said} {'; '.join(left)}".strip()
+
+
+def _composer(patient_id: int, text: str | None = None, template_id: int | None = None) -> Composer:
+    try:
+        composer = open_composer(
+            g.practice.id,
+            patient_id,
+            writer(),
+            clock.now(),
+            template_id=template_id,
+            message_id=_row_id("message"),
+            appointment_id=_row_id("appointment"),
+            text=text,
+        )
+    except (NoSuchPatient, NoSuchAppointment, NoSuchMessage):
+        abort(404)
+    key = request.form.get("form_key", "")[:_LONGEST_KEY]
+    return replace(composer, form_key=key) if key else composer
+
+
+def _render(composer: Composer, problem: str = "", refused: CannotGo | None = None, former: str = "") -> str:
+    is_fragment = request.headers.get("HX-Request-Type") == "partial"
+    return render_template(
+        "texts/_composer.html" if is_fragment else "texts/compose.html",
+        composer=composer,
+        message_id=_row_id("message"),
+        problem=problem,
+        obstacles=refused.explained if refused else composer.stands_in_the_way,
+        is_refused=bool(problem or refused),
+        former=former,
+        sender=composer.sender,
+        **_cost(composer.text, composer.weighed),
+    )
+
+
+def _cost(typed: str, weighed: Weighed) -> dict[str, object]:
+    text = tidy(typed)
+    return {
+        "text": text,
+        "weighed": weighed,
+        "dearest": _named(weighed.dearest or ""),
+        "without_dearest": count_parts_in_gsm(text),
+        "most_parts": MOST_PARTS,
+    }
+
+
+def _named(character: str) -> str:
+    """`“ç”`; what cannot be seen by its name: `a no-break space`."""
+    if not character.isprintable() or character.isspace():
+        return f"a {unicodedata.name(character, 'character that cannot be seen').lower()}" if character else ""
+    return f"“{character}”"
+
+
+def _typed(name: str) -> str:
+    """As it was typed: a form sends two characters for each new line."""
+    return request.form.get(name, "").replace("\r\n", "\n")
+
+
+def _row_id(name: str) -> int | None:
+    given = request.values.get(name, type=int)
+    return None if given is None else max(0, min(given, _LARGEST_ID))

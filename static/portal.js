@@ -1,0 +1,21 @@
+// What only scripts can do is shown, and what stands in for it is not.
+document.documentElement.classList.add("has-scripts");
+
+// "Copy for support": puts what a field holds on the clipboard, and says so.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copies]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copies);
+  let copied = true;
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    // A browser hands out its clipboard over https only; over plain http in a clinic this older way works.
+    field.select();
+    copied = document.execCommand("copy");
+    button.focus();
+  }
+  const said = document.getElementById(button.dataset.says);
+  said.textContent = "";
+  said.textContent = copied ? "Copied." : "It could not be copied: select it and copy it by hand.";
+});
