@@ -54,8 +54,8 @@ class Browsing:
 
     def page(self, context: BrowserContext) -> Page:
         page = context.new_page()
-        page.on("console", lambda message: self._complain(message.text))
-        page.on("pageerror", lambda error: self._complain(str(error)))
+        page.on("console", lambda message: self._complain(f"{message.text} on {page.url}"))
+        page.on("pageerror", lambda error: self._complain(f"{error} on {page.url}"))
         page.on("requestfailed", self._has_failed)
         return page
 

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -130,9 +131,9 @@ def standing(settings: Settings) -> Iterator[Stack]:
 
 
 @contextmanager
-def on_sqlite(folder: Path, template: Path) -> Iterator[Stack]:
+def on_sqlite(parent: Path, template: Path) -> Iterator[Stack]:
     """In a data directory of its own, whose database is a copy of the migrated one."""
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(dir=parent))
     (folder / "portal.db").write_bytes(template.read_bytes())
     with standing(load_settings({"PORTAL_DATA_DIR": str(folder), "PORTAL_SECRET_KEY": "for tests"})) as stack:
         yield stack

@@ -1,6 +1,7 @@
 """Each cause of a text that never came: somebody is drawn, found, mended on the spot, and really texted by the
 workers at the next pass."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +41,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 def day(short_tmp: Path, sqlite_template: Path) -> Iterator[Day]:
-    with on_sqlite(short_tmp / "causes", sqlite_template) as stack:
+    with on_sqlite(short_tmp, sqlite_template) as stack:
         stack.import_practice(at("09:00"))
         new = stack.keep()
         stack.ran(RAN_AT)
@@ -180,9 +181,14 @@ def test_a_text_that_did_not_arrive_has_what_support_asks_for(browser: Browser, 
         page = visit.page
         expect(page.get_by_role("heading", level=1)).to_contain_text(plain(drawn.full_name))
         expect(page.locator("main .outcome").first).to_contain_text("Sent")
-        expect(page.locator("main")).to_contain_text(f"Message number {drawn.message_id}")
-        expect(page.locator("main")).to_contain_text(text.uuid)
-        visit.step("for-support", page.get_by_role("heading", name="For support"))
+        page.get_by_role("link", name="copy what support needs").click()
+        page.get_by_text("Copy for support", exact=True).click()
+        to_copy = page.get_by_label("What support needs")
+        expect(to_copy).to_have_value(
+            re.compile(f"Message: {drawn.message_id}\n.*Provider's id: {text.uuid}\n", re.S)
+        )
+        assert plain(drawn.full_name) not in to_copy.input_value()
+        visit.step("for-support", to_copy)
 
 
 class TestOnPostgresql:

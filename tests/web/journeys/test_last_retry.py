@@ -34,7 +34,7 @@ class Day:
 @pytest.fixture(scope="module")
 def day(short_tmp: Path, sqlite_template: Path) -> Iterator[Day]:
     """Every pass of the east but the last one ran."""
-    with on_sqlite(short_tmp / "last", sqlite_template) as stack:
+    with on_sqlite(short_tmp, sqlite_template) as stack:
         stack.import_practice(at("09:00"))
         for hour in range(10, 15):
             stack.ran(at(f"{hour}:00"))

@@ -56,7 +56,8 @@ class Visit:
                 at.evaluate("one => one.scrollIntoView({block: 'center'})")
             else:
                 self.page.evaluate("scrollTo(0, 0)")
-            self.page.screenshot(path=SCREENS / "journeys" / f"{self.name}-{len(self.steps)}-{what}.png")
+            picture = SCREENS / "journeys" / f"{self.name}-{len(self.steps)}-{what}.png"
+            self.page.screenshot(path=picture, caret="initial")  # to hide it, Playwright would add a style: refused
 
 
 @contextmanager
