@@ -110,7 +110,7 @@ def paths(size: Size) -> dict[str, str]:
         "patients, by last name": "/patients?order=name",
         "patients, a name": "/patients?q=nguy",
         "patients, one patient": f"/patients?q={patient}",
-        "patients, the end of a number": "/patients?q=1234",
+        "patients, the end of a number": "/patients?q=0001",
         "patients, nobody": "/patients?q=zebra",
         "a patient": f"/patients/{size.patients // 2}",
         "appointments": "/appointments",

@@ -86,16 +86,21 @@ def has_opted_out(patient: int) -> bool:
     return _ordinal(patient) == 10
 
 
+def landline(patient: int) -> str:
+    """Set aside for fiction too: ten thousand of them."""
+    return f"02 5550 {patient % 10_000:04}"
+
+
 def numbers(patient: int) -> list[tuple[PhoneType, str]]:
     ordinal = _ordinal(patient)
     if ordinal in (0, 1, 2):
-        return [(PhoneType.HOME, LANDLINE)]
+        return [(PhoneType.HOME, landline(patient))]
     if ordinal in (3, 4):
         return [(PhoneType.MOBILE, INCOMPLETE)]
     if ordinal == 11:
         return [(PhoneType.MOBILE, AUSTRALIAN[-1])]
     mobile = AUSTRALIAN[ordinal % 5] if ordinal % 3 == 0 else AMERICAN[ordinal]
-    home = [(PhoneType.HOME, LANDLINE)] if ordinal % 3 == 1 else []
+    home = [(PhoneType.HOME, landline(patient))] if ordinal % 3 == 1 else []
     return [*home, (PhoneType.MOBILE, mobile)]
 
 

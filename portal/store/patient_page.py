@@ -144,4 +144,4 @@ _SAID = (
 def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
     """The newest first."""
     rows = session.execute(_SAID.where(Message.patient_id == patient_id).order_by(Message.id.desc()).limit(most))
-    return [Said(*row, sent_at or pass_at or created_at, zone) for *row, sent_at, pass_at, created_at, zone in rows]
+    return [Said(*row[:6], row.sent_at or row.pass_at or row.created_at, row.timezone) for row in rows]
