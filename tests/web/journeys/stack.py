@@ -103,14 +103,17 @@ class Stack:
 
     def texts_of(self, message_id: int, after: int = 0) -> list[Taken]:
         """What the provider took of that message, after so many others."""
-        taken = self.host.simulator.messages_since(after)
-        return [one for one in taken if one.client_ref and one.client_ref.startswith(f"{message_id}.")]
+        return [one for one in self.host.simulator.messages_since(after) if is_of(one, message_id)]
 
     @property
     def taken(self) -> int:
         """How many texts the provider took until now."""
         messages = self.host.simulator.messages
         return messages[-1].number if messages else 0
+
+
+def is_of(text: Taken, message_id: int) -> bool:
+    return (text.client_ref or "").startswith(f"{message_id}.")
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -18,11 +18,12 @@ from portal.core.reasons import Reason
 from portal.core.roles import Role
 from portal.core.states import Status
 from portal.core.timing import local
+from portal.sms.simulator.provider import Taken
 from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import Patient
 
-from .stack import MINUTE, PRACTICE, Stack, at, on_sqlite, standing
+from .stack import MINUTE, PRACTICE, Stack, at, is_of, on_sqlite, standing
 from .visit import MODES, Mode, assert_sent, chance, find_by_search, find_on_today, sit_down, visiting
 
 pytestmark = pytest.mark.browser
@@ -32,11 +33,13 @@ RAN_AT, LOOKED_AT, NEXT_AT = at("12:00"), at("12:05"), at("13:00")  # the first 
 
 @dataclass(frozen=True)
 class Day:
-    """`kept`: the database after the pass, with the export's credits and with plenty."""
+    """The database after the pass, with the export's credits and with plenty. `texts`: what the provider took then,
+    with plenty."""
 
     stack: Stack
     short: Path
     plenty: Path
+    texts: list[Taken]
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +51,10 @@ def day(short_tmp: Path, sqlite_template: Path) -> Iterator[Day]:
         short = stack.keep()
         stack.put_back(new)
         stack.top_up(5000, at("09:30"))
+        before = stack.taken
         stack.ran(RAN_AT)
         stack.start_workers(NEXT_AT)
-        yield Day(stack, short, stack.keep())
+        yield Day(stack, short, stack.keep(), stack.host.simulator.messages_since(before))
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def test_a_text_that_did_not_arrive_has_what_support_asks_for(browser: Browser, 
     stack.put_back(day.plenty)
     clock.start_at(LOOKED_AT)
     drawn = draw("not-received", mode, Status.SENT)
-    [text] = stack.texts_of(drawn.message_id)
+    [text] = (one for one in day.texts if is_of(one, drawn.message_id))
     with visiting(browser, stack.url, "not-received", mode) as visit:
         sit_down(visit, stack, Role.RECEPTION)
         find_by_search(visit, drawn.message_id, drawn.full_name)

@@ -175,6 +175,7 @@ def test_from_nothing_to_the_first_text(
             )
             visit.step("after-the-pass")
             page.get_by_role("link", name="Communications", exact=True).click()
+            page.wait_for_load_state()
             page.get_by_label("Outcome").select_option("sent")
             if not mode.scripts:
                 page.get_by_role("button", name="Search").click()

@@ -69,7 +69,7 @@ def a_quiet_day(folder: Path) -> Path:
     mobiles = {row["patient_id"] for row in numbers if parse_number(row["number"], "AU").can_text}
 
     def of(reasons: str) -> list[dict[str, str]]:
-        early = (row for row in in_the_east if row["booked_at"] < "2031-05-07")
+        early = (row for row in in_the_east if row["booked_at"] < "2031-05-07" and not row["cancelled_at"])
         return [row for row in early if outcomes[row["id"]]["reasons"] == reasons]
 
     draw = chance("morning")

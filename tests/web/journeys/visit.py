@@ -85,6 +85,7 @@ def find_by_search(visit: Visit, message_id: int, name: str) -> None:
     """By the name that somebody on the phone says; and open it."""
     page = visit.page
     page.get_by_role("link", name="Communications", exact=True).click()
+    page.wait_for_load_state()  # its scripts, too, are there
     page.get_by_label("Name, text, number").fill(name)
     if not visit.mode.scripts:
         page.get_by_role("button", name="Search").click()
