@@ -2,7 +2,7 @@
 
 Read by the words alone: letter case, accents and punctuation do not matter, but a question is never a "yes". A stop
 or a confirmation read into a text that does not say so is worse than one missed, so both are read only where every
-word of the text is known to belong to it. A "no" only puts the reply before staff sooner, so there a phrase is enough.
+word of the text is known to belong to it. A "no" only puts the reply before staff sooner: there a phrase is enough.
 
 `replies.csv` holds replies as people write them, each with its meaning; the tests hold this file to it.
 """
