@@ -12,6 +12,7 @@ from portal import store
 from portal.actions.remind import fingerprint
 from portal.actions.stop import Stop, give_back, stop_messages
 from portal.core.reasons import Reason
+from portal.core.receipts import reference
 from portal.core.reminders import Decision, decide
 from portal.core.states import Status
 from portal.sms.answers import Refused
@@ -114,8 +115,7 @@ def _ask_again(
     decision = decide(reminder.facts, max(message.charged, credits + message.charged))
     if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
         return stop(decision.status, *decision.reasons)
-    reference = f"{message.id}.{token}"
-    outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference)
+    outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference(message.id, token))
     prepared = preparer.prepare(outgoing)
     same_again = fingerprint(decision, practice.sender)
     if isinstance(prepared, Refused):

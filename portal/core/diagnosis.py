@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
+from portal.core.found import LABELS, found
 from portal.core.phrases import clock_time, day_and_time, moment, on, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import POLICY, Facts, cost
@@ -12,11 +13,9 @@ from portal.core.roles import Permission
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
 from portal.core.wording import (
-    LABELS,
     OUTCOMES,
     Context,
     Words,
-    found,
     reason_in_short,
     reasons_in_short,
     who_changed,
@@ -33,6 +32,7 @@ MENDED_WITH: Mapping[Reason, Permission] = {
     Reason.NO_TEMPLATE: Permission.SETTINGS,
     Reason.NO_MOBILE_NUMBER: Permission.PATIENTS,
     Reason.INVALID_MOBILE_NUMBER: Permission.PATIENTS,
+    Reason.NUMBER_NOT_IN_SERVICE: Permission.PATIENTS,
     Reason.PREFERS_EMAIL: Permission.PATIENTS,
     Reason.PREFERS_NONE: Permission.PATIENTS,
     Reason.OPTED_OUT: Permission.PATIENTS,

@@ -10,6 +10,7 @@ class Reason(StrEnum):
     NO_TEMPLATE = "no-template"
     NO_MOBILE_NUMBER = "no-mobile-number"
     INVALID_MOBILE_NUMBER = "invalid-mobile-number"
+    NUMBER_NOT_IN_SERVICE = "number-not-in-service"
     PREFERS_EMAIL = "prefers-email"
     PREFERS_NONE = "prefers-none"
     OPTED_OUT = "opted-out"

@@ -46,7 +46,9 @@ _CHANGES: dict[Status, frozenset[Status]] = {
     Status.SENT: _TAKEN - {Status.SENT},
     Status.UNCONFIRMED: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
     Status.DELIVERED: frozenset(),
-    Status.UNDELIVERED: frozenset(),
+    # The handset's own word, which may come after a carrier's guess: what two receipts make of a message must not
+    # depend on which came first.
+    Status.UNDELIVERED: frozenset({Status.DELIVERED}),
     # Decided anew by a later pass, or sent by staff in the same row.
     Status.NOT_SENT: _STOPPED | {Status.QUEUED},
     Status.FAILED: _STOPPED | {Status.QUEUED},

@@ -43,6 +43,7 @@ from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, 
 DAY_BEFORE = "day-before"
 
 BUT_REMINDERS = "kind <> 'reminder'"
+BILLED_OTHERWISE = "billed_parts <> charged"
 
 
 def has_reason(reason: Reason) -> str:
@@ -54,7 +55,8 @@ class Message(PracticeOwned, Model):
     """`to`, `body` and `segments` are empty where it was not sent for a reason above `no-credits`.
 
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
-    `refused`: a fingerprint of the number, text and sender that the provider refused.
+    `refused`: a fingerprint of the number, text and sender that the provider refused. `billed_parts`, `billed_price`
+    (millionths of `billed_currency`): as the provider says. `asked_at`: when its records were last asked for it.
     """
 
     __tablename__ = "messages"
@@ -86,6 +88,10 @@ class Message(PracticeOwned, Model):
     provider_id: Mapped[str | None] = mapped_column(Text)
     provider_code: Mapped[str | None] = mapped_column(Text)
     refused: Mapped[str | None] = mapped_column(Text)
+    billed_parts: Mapped[int | None]
+    billed_price: Mapped[int | None] = mapped_column(RowId)
+    billed_currency: Mapped[str | None] = mapped_column(Text)
+    asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         referable(),
@@ -128,6 +134,13 @@ class Message(PracticeOwned, Model):
             "id",
             sqlite_where=text(BUT_REMINDERS),
             postgresql_where=text(BUT_REMINDERS),
+        ),
+        Index(
+            "ix_messages_billed_otherwise",
+            "practice_id",
+            "id",
+            sqlite_where=text(BILLED_OTHERWISE),
+            postgresql_where=text(BILLED_OTHERWISE),
         ),
         # A message may have several reasons: one index for each, of the few rows that have it.
         *(

@@ -56,6 +56,7 @@ BROKEN: dict[Reason, dict[str, Any]] = {
     Reason.NO_TEMPLATE: {"template": None},
     Reason.NO_MOBILE_NUMBER: {"numbers": (number("0491 570 156", PhoneType.HOME),)},
     Reason.INVALID_MOBILE_NUMBER: {"numbers": (number("(02) 5550 9325"),)},
+    Reason.NUMBER_NOT_IN_SERVICE: {"numbers": (replace(number("0491 570 156"), is_out_of_service=True),)},
     Reason.PREFERS_EMAIL: {"preference": Preference.EMAIL},
     Reason.PREFERS_NONE: {"preference": Preference.NONE},
     Reason.OPTED_OUT: {"opted_out_numbers": frozenset({"+61491570156"})},
@@ -87,7 +88,8 @@ def test_any_two_reasons_are_both_recorded_in_order() -> None:
         if both.keys() != {*BROKEN[first], *BROKEN[second]} or len(both) < 2:
             continue  # they speak of the same fact
         expected = (first, second)
-        if second is Reason.OPTED_OUT and "numbers" in both:
+        other_number = {Reason.NO_MOBILE_NUMBER, Reason.INVALID_MOBILE_NUMBER}
+        if second is Reason.OPTED_OUT and first in other_number:
             expected = (first,)  # the number that opted out is not the one that would be texted
         assert decide(replace(GOOD, **both), 100).reasons == expected
 
@@ -171,8 +173,10 @@ def test_every_reason_is_spoken_of_in_the_tests() -> None:
 
 
 def test_a_final_state_never_goes_back() -> None:
-    for final in (Status.DELIVERED, Status.UNDELIVERED, Status.RECEIVED):
+    for final in (Status.DELIVERED, Status.RECEIVED):
         assert [new for new in Status if may_change(final, new)] == []
+    # Not even what a carrier gave up stands against the handset's own word.
+    assert [new for new in Status if may_change(Status.UNDELIVERED, new)] == [Status.DELIVERED]
 
 
 def test_nothing_that_the_provider_may_have_is_queued_by_a_pass() -> None:
