@@ -20,6 +20,7 @@ from portal.sms.gateway import Outgoing
 from portal.store.credits import EntryKind
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
+from portal.store.replies import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class _Ready:
     decision: Decision
     was: MessageState
     sender: str
-    patient_id: int
+    patient_id: int | None
 
 
 def claim(
@@ -70,18 +71,20 @@ def claim(
     if store.host.find_state(session, store.host.ACCOUNT_REFUSED) and not is_probe:
         return None
     reminders = store.facts.list_of_messages(session, practice, message_ids)
+    answers = store.replies.list_answers(session, practice, set(message_ids) - reminders.keys())
     token = secrets.token_hex(6)
     stops = [
         Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
-        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys())
+        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys() - answers.keys())
     ]
+    to_send: list[Reminder | Answer] = [*answers.values(), *sorted(reminders.values(), key=store.facts.in_turn)]
     ready: list[_Ready] = []
-    for reminder in sorted(reminders.values(), key=store.facts.in_turn):
-        message = reminder.message
+    for one in to_send:
+        message = one.message
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
             continue
-        answer = _ask_again(reminder, message, practice, credits, token, preparer, now)
+        answer = _ask_again(one, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
             credits += message.charged
             stops.append(answer)
@@ -94,7 +97,7 @@ def claim(
 
 
 def _ask_again(
-    reminder: Reminder,
+    one: Reminder | Answer,
     message: MessageState,
     practice: Practice,
     credits: int,
@@ -107,12 +110,13 @@ def _ask_again(
     def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
         return Stop(message.id, status, reasons, message.charged, code, refused or message.refused)
 
-    if reminder.cancelled_at is not None and reminder.cancelled_at <= now:
+    own_text = message.body if isinstance(one, Answer) else None
+    if one.cancelled_at is not None and one.cancelled_at <= now:
         return stop(Status.CANCELLED, Reason.WITHDRAWN)
     if message.deadline_at is not None and message.deadline_at <= now:
         return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
     # What was taken for it is its own, however low the balance is; a text that grew needs more.
-    decision = decide(reminder.facts, max(message.charged, credits + message.charged))
+    decision = decide(one.facts, max(message.charged, credits + message.charged), own_text)
     if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
         return stop(decision.status, *decision.reasons)
     outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference(message.id, token))
@@ -130,7 +134,7 @@ def _ask_again(
         decision.parts,
         same_again,
     )
-    return _Ready(attempt, decision, message, practice.sender, reminder.patient_id)
+    return _Ready(attempt, decision, message, practice.sender, one.patient_id)
 
 
 def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: str, now: datetime) -> None:

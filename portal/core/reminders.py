@@ -104,14 +104,26 @@ POLICY: tuple[Rule, ...] = (
 )
 
 
-def decide(facts: Facts, credits: int) -> Decision:
-    """The decision on a reminder that may spend `credits`: all reasons that hold, in order; `no-credits` only
-    where nothing else does."""
-    reasons = tuple([rule.reason for rule in POLICY if rule.holds(facts)])
+ASKED_OF_STAFF: tuple[Rule, ...] = tuple(rule for rule in POLICY if rule.asked_of_staff)
+
+
+# Of reminders only.
+NOT_ASKED_OF_STAFF = frozenset(rule.reason for rule in POLICY if not rule.asked_of_staff)
+
+
+def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
+    """The decision on a message that may spend `credits`: all reasons that hold, in order; `no-credits` only
+    where nothing else does.
+
+    `own_text`: what staff wrote, of which only their rules are asked; None: the reminder, from its template.
+    """
+    reasons = tuple([rule.reason for rule in (POLICY if own_text is None else ASKED_OF_STAFF) if rule.holds(facts)])
     if reasons:
         return Decision(reasons)
-    assert facts.template is not None  # or `no-template` would hold
-    text = facts.template.fill(values(facts.details))
+    text = own_text
+    if text is None:
+        assert facts.template is not None  # or `no-template` would hold
+        text = facts.template.fill(values(facts.details))
     parts = count_parts(text)
     short = (Reason.NO_CREDITS,) if credits < parts else ()
     return Decision(short, _number(facts), text, parts)

@@ -88,7 +88,7 @@ _SETTINGS = (
     Patient.preference,
     Patient.archived,
 )
-_MESSAGE = (
+MESSAGE_STATE = (
     Message.id,
     Message.status,
     Message.reasons,
@@ -104,7 +104,10 @@ _MESSAGE = (
     Message.refused,
 )
 
-_COLUMNS = (*_APPOINTMENT, *_SETTINGS, *_MESSAGE)
+_PATIENT, _TIMEZONE, _STARTS_WALL = (
+    _APPOINTMENT.index(column) for column in (Appointment.patient_id, Appointment.timezone, Appointment.starts_wall)
+)
+_COLUMNS = (*_APPOINTMENT, *_SETTINGS, *MESSAGE_STATE)
 _SELECT = (
     select(*_COLUMNS)
     .select_from(Appointment)

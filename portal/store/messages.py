@@ -11,6 +11,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    case,
     event,
     func,
     insert,
@@ -53,6 +54,8 @@ def has_reason(reason: Reason) -> str:
 
 class Message(PracticeOwned, Model):
     """`to`, `body` and `segments` are empty where it was not sent for a reason above `no-credits`.
+
+    Of one that came in, `sender` is the patient's number and `to` the practice's.
 
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
     `refused`: a fingerprint of the number, text and sender that the provider refused. `billed_parts`, `billed_price`
@@ -310,6 +313,7 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
 # When it went, was decided or came: what a page shows, and a search for dates goes by.
 message_at = func.coalesce(Message.sent_at, Message.pass_at, Message.created_at)
 _INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
+_patients_number = case((Message.direction == Direction.INBOUND, Message.sender), else_=Message.to)
 _AT_ONCE = 1000  # below every database's limit of values in one statement
 
 
@@ -317,11 +321,11 @@ def index_messages(session: Session, message_ids: Sequence[int], *, are_new: boo
     """File these messages under the words that they and their patients' names hold now."""
     for start in range(0, len(message_ids), _AT_ONCE):
         filed: dict[str, list[search.Filed]] = {}
-        for practice_id, id_, to, body, at, first_name, last_name in session.execute(
+        for practice_id, id_, number, body, at, first_name, last_name in session.execute(
             select(
                 Message.practice_id,
                 Message.id,
-                Message.to,
+                _patients_number,
                 Message.body,
                 message_at,
                 Patient.first_name,
@@ -330,7 +334,7 @@ def index_messages(session: Session, message_ids: Sequence[int], *, are_new: boo
             .join(Patient, Patient.id == Message.patient_id, isouter=True)
             .where(Message.id.in_(message_ids[start : start + _AT_ONCE]))
         ):
-            words = index_words((first_name or "", last_name or "", body or ""), to)
+            words = index_words((first_name or "", last_name or "", body or ""), number)
             filed.setdefault(practice_id, []).append(search.Filed(id_, words, at))
         for practice_id, rows in filed.items():
             search.file(session, practice_id, rows, are_new=are_new)

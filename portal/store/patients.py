@@ -125,6 +125,7 @@ class OptOut(PracticeOwned, Model):
     __table_args__ = (
         belongs_to("patient_id", "patients"),
         CheckConstraint("(e164 IS NULL) <> (patient_id IS NULL)", name="number_or_patient"),
+        Index("uq_opt_outs_practice_id_id", "practice_id", "id", unique=True),  # what a reply refers to
         Index("ix_opt_outs_e164", "practice_id", "e164"),
         Index("ix_opt_outs_patient", "practice_id", "patient_id"),
     )
