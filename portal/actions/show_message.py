@@ -12,6 +12,7 @@ from portal.actions.explain import Explanation, explain_found
 from portal.core import wording
 from portal.core.diagnosis import Explained, explain, what_happened
 from portal.core.phrases import day_and_time, moment
+from portal.core.receipts import NO_RECORD
 from portal.core.roles import Permission
 from portal.core.timing import local
 from portal.core.wording import Context
@@ -70,7 +71,7 @@ def _shown(
     now: datetime,
 ) -> Shown:
     steps = tuple(Step(event.at, wording.event(event.event, event.detail)) for event in events)
-    return Shown(entry, country, _sentence(entry, now), steps, explained, explanation)
+    return Shown(entry, country, _sentence(entry, events, now), steps, explained, explanation)
 
 
 def _entry(found: Found) -> Entry:
@@ -105,7 +106,7 @@ def _of_a_former_time(session: Session, entry: Entry, events: Sequence[MessageEv
     return with_message(context, message, events, row.timezone)
 
 
-def _sentence(entry: Entry, now: datetime) -> str:
+def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> str:
     message, zone = entry.message, entry.timezone
     at = message.sent_at or message.pass_at or message.created_at
     today = (local(now, zone) if zone else now).date()
@@ -116,4 +117,6 @@ def _sentence(entry: Entry, now: datetime) -> str:
         "at its former time" if entry.is_of_former_time else visit,
         moment(local(at, zone) if zone else at, today),
         message.reasons,
+        message.provider_code or "",
+        has_no_record=any(event.event == NO_RECORD for event in events),
     )

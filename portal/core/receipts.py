@@ -157,10 +157,15 @@ class Standing:
     code: str = ""
 
 
+def may_be_reported(status: Status) -> bool:
+    """Whether the provider may have such a message."""
+    return status in _RANK
+
+
 def apply(before: Standing, receipt: Receipt) -> Standing:
     """What the receipt makes of a message whose attempt it speaks of. One that never went is left as it is."""
     target = _target(receipt)
-    if before.status not in _RANK or _RANK[target.status] < _RANK[before.status]:
+    if not may_be_reported(before.status) or _RANK[target.status] < _RANK[before.status]:
         return before
     if _RANK[target.status] > _RANK[before.status]:
         return target

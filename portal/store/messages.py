@@ -125,6 +125,7 @@ class Message(PracticeOwned, Model):
         Index("ix_messages_log", "practice_id", "id"),
         Index("ix_messages_status", "practice_id", "status", "id"),
         Index("ix_messages_patient", "practice_id", "patient_id", "id"),
+        Index("ix_messages_patient_pass", "practice_id", "patient_id", "pass_at"),
         Index("ix_messages_created", "practice_id", "created_at", "status"),
         Index("ix_messages_business", "practice_id", "business_id", "id"),
         Index("ix_messages_appointment", "practice_id", "appointment_id", "id"),
@@ -269,6 +270,7 @@ def mark_sending(session: Session, message_ids: Collection[int], claim: str, now
                 claim=claim,
                 claimed_at=now,
                 attempts=Message.attempts + 1,
+                asked_at=None,
             )
             .execution_options(synchronize_session=False)
         )
@@ -312,8 +314,8 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
 
 # When it went, was decided or came: what a page shows, and a search for dates goes by.
 message_at = func.coalesce(Message.sent_at, Message.pass_at, Message.created_at)
-_INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
 _patients_number = case((Message.direction == Direction.INBOUND, Message.sender), else_=Message.to)
+_INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
 _AT_ONCE = 1000  # below every database's limit of values in one statement
 
 

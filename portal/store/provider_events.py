@@ -106,17 +106,6 @@ def postpone(session: Session, id_: int, next_at: datetime) -> None:
     )
 
 
-def is_reply_known(session: Session, uuid: str, but: int) -> bool:
-    """Whether the same reply came another way, and was taken."""
-    known = select(ProviderEvent.id).where(
-        ProviderEvent.uuid == uuid,
-        ProviderEvent.kind == EventKind.INBOUND,
-        ProviderEvent.outcome == Outcome.APPLIED,
-        ProviderEvent.id != but,
-    )
-    return session.scalar(known.limit(1)) is not None
-
-
 def forget(session: Session, before: datetime) -> int:
     """Delete what came before then; returns how many."""
     result = session.execute(

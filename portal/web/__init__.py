@@ -22,10 +22,12 @@ from portal.web import (
     join,
     limits,
     patients,
+    replies,
     settings,
     sign_in,
     staff,
     today,
+    webhooks,
     words,
 )
 from portal.web.access import ANYONE, allow
@@ -65,7 +67,10 @@ def register(app: Flask) -> None:
     app.register_blueprint(settings.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
+    app.register_blueprint(replies.pages)
     app.register_blueprint(today.pages)
+    app.register_blueprint(webhooks.pages)
+    sign_in.csrf.exempt(webhooks.pages)
     app.add_url_rule("/", "home", today.home)
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)

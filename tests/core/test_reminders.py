@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
-from portal.core.reminders import POLICY, Decision, Facts, Preference, Sending, decide
+from portal.core.reminders import DAILY_LIMIT, POLICY, Decision, Facts, Preference, Sending, decide
 from portal.core.states import RETRIED_BY_PASS, Status, may_change, states_before
 from portal.core.text import Details, compile_template
 
@@ -61,6 +61,7 @@ BROKEN: dict[Reason, dict[str, Any]] = {
     Reason.PREFERS_NONE: {"preference": Preference.NONE},
     Reason.OPTED_OUT: {"opted_out_numbers": frozenset({"+61491570156"})},
     Reason.PATIENT_ARCHIVED: {"archived": True},
+    Reason.DAILY_LIMIT: {"texts_that_day": DAILY_LIMIT},
 }
 
 
@@ -144,8 +145,15 @@ def test_an_opt_out_of_the_patient_holds_whatever_the_number() -> None:
     assert decide(replace(GOOD, opted_out_numbers=other), 9).reasons == ()
 
 
+def test_the_fifth_text_of_a_day_goes_and_the_sixth_does_not() -> None:
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT - 1), 9).reasons == ()
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT), 9).reasons == (Reason.DAILY_LIMIT,)
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT), 9, "By hand").reasons == ()
+
+
 def test_staff_texts_are_asked_the_reasons_marked_so() -> None:
     not_asked = {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE, Reason.PREFERS_EMAIL, Reason.PREFERS_NONE}
+    not_asked.add(Reason.DAILY_LIMIT)
     assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked
 
 
