@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from portal.core.numbers import PhoneType, as_people_say, number_to_text
 from portal.core.phrases import counted, listed, plain
 from portal.core.reasons import Reason
+from portal.core.reminders import DAILY_LIMIT
 from portal.core.wording import MOST_NUMBERS, Context
 
 # Reasons with one label are two sides of one question.
@@ -19,6 +20,7 @@ LABELS: Mapping[Reason, str] = {
     Reason.PREFERS_NONE: "Preference",
     Reason.OPTED_OUT: "Opt-out",
     Reason.PATIENT_ARCHIVED: "Patient",
+    Reason.DAILY_LIMIT: "Texts that day",
     Reason.NO_CREDITS: "Credits",
 }
 
@@ -41,6 +43,8 @@ def found(reason: Reason, c: Context) -> str:
             return "None"
         case Reason.PATIENT_ARCHIVED:
             return "The record is active"
+        case Reason.DAILY_LIMIT:
+            return f"At most {DAILY_LIMIT} automatic ones go to a patient a day, and so many have not gone"
         case Reason.NO_CREDITS:
             return _found_credits(c)
     raise ValueError(f"{reason} is no check")

@@ -28,6 +28,10 @@ class Preference(StrEnum):
     SMS_AND_EMAIL = "SMS & Email"
 
 
+# Automatic texts a day for one patient: an export gone wrong must not flood a phone.
+DAILY_LIMIT = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the decision depends on, as it is now."""
@@ -43,6 +47,7 @@ class Facts:
     opted_out_numbers: frozenset[str]  # E.164
     archived: bool
     details: Details
+    texts_that_day: int = 0  # automatic ones for this patient on the same day, besides this one
 
     @property
     def effective_preference(self) -> Preference:
@@ -101,6 +106,7 @@ POLICY: tuple[Rule, ...] = (
     Rule(Reason.PREFERS_NONE, lambda f: f.effective_preference is Preference.NONE, False),
     Rule(Reason.OPTED_OUT, _opted_out, True),
     Rule(Reason.PATIENT_ARCHIVED, lambda f: f.archived, True),
+    Rule(Reason.DAILY_LIMIT, lambda f: f.texts_that_day >= DAILY_LIMIT, False),
 )
 
 

@@ -34,6 +34,8 @@ class Kind(StrEnum):
 RETRIED_BY_PASS = frozenset({Status.NOT_SENT, Status.FAILED, Status.CANCELLED})
 
 _TAKEN = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.UNCONFIRMED})
+# The provider has it, or may have it.
+HANDED_OVER = _TAKEN | {Status.SENDING, Status.UNKNOWN}
 _STOPPED = frozenset({Status.NOT_SENT, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 _CHANGES: dict[Status, frozenset[Status]] = {

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from itertools import takewhile
 from urllib.parse import quote
 
-from portal.core import receipts
+from portal.core import receipts, reply_words
 from portal.core.numbers import (
     LineKind,
     PhoneNumber,
@@ -17,7 +17,7 @@ from portal.core.numbers import (
 )
 from portal.core.phrases import clock_time, counted, day, listed, moment, on, plain
 from portal.core.reasons import Reason
-from portal.core.reminders import Preference, Sending
+from portal.core.reminders import DAILY_LIMIT, Preference, Sending
 from portal.core.states import Status
 
 MOST_NUMBERS = 3  # in one sentence
@@ -208,6 +208,14 @@ def _patient_archived(c: Context) -> Words:
     return Words(f"{c.name} is archived", says, f"Open {whose} record", c.patient_place)
 
 
+def _daily_limit(c: Context) -> Words:
+    says = (
+        f"{DAILY_LIMIT} automatic texts for {c.name if c.first_name else 'the patient'} are the most of a day, "
+        "and so many have gone or are on their way. See whether appointments were moved again and again."
+    )
+    return Words("Too many texts in one day", says, _text_now(c), c.patient_place)
+
+
 def _no_credits(c: Context) -> Words:
     needs = f"This message needs {counted(c.credits_needed, 'credit')}" if c.credits_needed else "It needs more"
     left = f"; {c.credits_left:,} {'is' if c.credits_left == 1 else 'are'} left" if c.credits_left is not None else ""
@@ -310,6 +318,7 @@ _REASONS: Mapping[Reason, Callable[[Context], Words]] = {
     Reason.PREFERS_NONE: _prefers_none,
     Reason.OPTED_OUT: _opted_out,
     Reason.PATIENT_ARCHIVED: _patient_archived,
+    Reason.DAILY_LIMIT: _daily_limit,
     Reason.NO_CREDITS: _no_credits,
     Reason.APPOINTMENT_CANCELLED: _appointment_cancelled,
     Reason.BOOKED_TOO_LATE: _booked_too_late,
@@ -411,6 +420,8 @@ def event(name: str, detail: str) -> str:
             return "Tried: the provider asked us to slow down; it is tried again by itself"
         case Reason.PROVIDER_ACCOUNT:
             return f"Tried: the provider refuses our account ({plain(detail, 40)}); it waits until that is mended"
+    if said := reply_words.event(name, detail):
+        return said
     known = next((outcome.word for status, outcome in OUTCOMES.items() if status == name), "")
     return known or plain(name)
 
