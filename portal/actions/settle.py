@@ -29,7 +29,7 @@ BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=30)  # how far the prov
 APART, LONGEST = timedelta(minutes=20), timedelta(hours=20)
 REPLIES_EVERY, REPLIES_AGAIN, REPLIES_AT_FIRST = timedelta(minutes=2), timedelta(hours=1), timedelta(hours=24)
 CATCH_UP = timedelta(days=1)  # after a webhook that came too late to be taken
-AT_ONCE = 10_000
+AT_ONCE = 50_000
 
 
 class Records(Protocol):

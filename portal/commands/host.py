@@ -29,6 +29,7 @@ from portal.sms.simulator import Options, PlanError, Simulator
 CLOCK_SECONDS = 60.0
 WEB_PORT = 8080
 SIMULATOR_PORT = 8085
+LARGEST_BODY = 2 * 1024 * 1024  # bytes: more is not even read; each page has a limit of its own
 HOST = "127.0.0.1"  # for others a web server with https stands in front
 
 port_type = click.IntRange(1, 65535)
@@ -164,7 +165,13 @@ def web(port: int) -> None:
         _say_the_set_up_code(here.settings, port)
     try:
         server = waitress.create_server(
-            app, host=HOST, port=port, threads=8, ident=None, **proxy_options(here.settings)
+            app,
+            host=HOST,
+            port=port,
+            threads=8,
+            ident=None,
+            max_request_body_size=LARGEST_BODY,
+            **proxy_options(here.settings),
         )
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None

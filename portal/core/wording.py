@@ -188,13 +188,14 @@ def _whose_preference(reason: Reason, c: Context) -> str:
 def _opted_out(c: Context) -> Words:
     when = f" {moment(c.opted_out, c.today)}" if c.opted_out else ""
     open_record = f"Open {c.name}'s record" if c.first_name else "Open the patient's record"
+    back = f", by texting START to {c.sender}" if c.sender.startswith("+") else ""
+    undo = f"Only whoever has that phone can undo it{back}."
     if c.opt_out == "reply":
         number = as_people_say(c.opt_out_number, c.country) if c.opt_out_number else "The number"
-        back = f", by texting START to {c.sender}" if c.sender.startswith("+") else ""
-        says = f"{number} replied STOP to this practice{when}. Only whoever has that phone can undo it{back}."
+        says = f"{number} replied STOP to this practice{when}. {undo}"
         return Words(f"{c.name} replied STOP", says, open_record, c.patient_place)
     if c.opt_out == "carrier":
-        says = f"The phone company reported{when} that this number takes no texts from this practice."
+        says = f"The phone company reported{when} that this number takes no texts from this practice. {undo}"
         return Words(f"{c.name} opted out of texts", says, open_record, c.patient_place)
     if c.opt_out == "staff":
         says = _by("Recorded", Reason.OPTED_OUT, c).strip() or f"Recorded{when}."

@@ -108,10 +108,12 @@ def postpone(session: Session, id_: int, next_at: datetime) -> None:
 
 def forget(session: Session, before: datetime) -> int:
     """Delete what came before then; returns how many."""
-    result = session.execute(
-        delete(ProviderEvent).where(ProviderEvent.received_at < before).execution_options(synchronize_session=False)
-    )
-    return int(getattr(result, "rowcount", 0))
+    deleted = 0
+    for source in EventSource:  # as the index has them
+        old = delete(ProviderEvent).where(ProviderEvent.source == source, ProviderEvent.received_at < before)
+        result = session.execute(old.execution_options(synchronize_session=False))
+        deleted += int(getattr(result, "rowcount", 0))
+    return deleted
 
 
 def last_received(session: Session, source: EventSource) -> datetime | None:

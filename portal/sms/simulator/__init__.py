@@ -7,6 +7,7 @@
     GET    /simulator/messages   what was taken, in order; ?since=N: after the message with number N
     DELETE /simulator/messages   forget what was taken and counted
     GET    /simulator/counts     requests, accepted, by status or fault, the most within any one second
+    GET    /simulator/outcomes   how the messages ended, and how many replies there were
     POST   /simulator/receipts   {"message_uuid", "status", "code"?}: sends the status webhook now
     POST   /simulator/replies    {"from", "to", "text"}: somebody writes to one of our numbers
 

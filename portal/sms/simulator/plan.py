@@ -39,6 +39,7 @@ class Rule:
     """
 
     to: str | None = None  # with or without its +; None: any
+    to_ends: str | None = None  # the number's last digits
     times: int | None = None  # how often; None: always
     status: int = 202
     code: str | None = None  # the error code
@@ -77,7 +78,7 @@ class Rule:
         return rule
 
     def matches(self, to: str) -> bool:
-        return self.times != 0 and self.to in (None, to)
+        return self.times != 0 and self.to in (None, to) and to.endswith(self.to_ends or "")
 
     @property
     def takes(self) -> bool:

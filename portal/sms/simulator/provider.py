@@ -183,16 +183,21 @@ class Provider:
     @property
     def counts(self) -> dict[str, Any]:
         """Of POSTs to /v1/messages: `requests`, `accepted`, `statuses` (by status code, or by fault
-        where none was given), `most_in_one_second`; of the messages taken, how they `ended`; `replies`."""
+        where none was given), `most_in_one_second`."""
         with self._lock:
             return {
                 "requests": sum(self._statuses.values()),
                 "accepted": self._accepted,
                 "statuses": dict(self._statuses),
                 "most_in_one_second": self._requests.most,
-                "ended": dict(Counter(one.ending.status for one in self._taken)),
-                "replies": len(self._inbound),
             }
+
+    @property
+    def outcomes(self) -> dict[str, Any]:
+        """Of the messages taken, how they `ended`, by the status of their receipts; how many `replies` there were."""
+        with self._lock:
+            ended = Counter(one.ending.status for one in self._taken)
+            return {"ended": dict(ended), "replies": len(self._inbound)}
 
     def clear(self) -> None:
         """Forget what was taken and counted. The plan stays, and so does the numbering."""

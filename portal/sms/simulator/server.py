@@ -151,6 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return simulator.records(authorization, query)
             case "GET", "/simulator/counts":
                 return Answer(200, simulator.counts)
+            case "GET", "/simulator/outcomes":
+                return Answer(200, simulator.outcomes)
             case "GET", "/simulator/messages":
                 since = parse_qs(url.query).get("since", ["0"])[0]
                 taken = simulator.messages_since(int(since) if since.isdigit() else 0)
