@@ -1,6 +1,7 @@
 """Settings, read once from the environment. A wrong one stops the program with a line that names it."""
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from portal.mail import sender_of
 from portal.sms.loopback import is_loopback
+
+_APPRISE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 # RQ over a unix socket; the kernel's limit is 107 bytes on Linux, 103 on macOS.
 LONGEST_SOCKET_PATH = 100
@@ -34,6 +37,7 @@ class Settings:
     send_rate: float  # provider requests a second, over all workers on all hosts
     public_url: str | None
     smtp_url: str | None
+    alarm_urls: tuple[str, ...]  # of Apprise; they hold passwords
     support_contact: str | None
     metrics_token: str | None
     test_clock: datetime | None
@@ -89,6 +93,7 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         send_rate=_send_rate(text("PORTAL_SEND_RATE")),
         public_url=_public_url(text("PORTAL_PUBLIC_URL")),
         smtp_url=_smtp_url(text("PORTAL_SMTP_URL")),
+        alarm_urls=_alarm_urls(text("PORTAL_ALARM_URLS")),
         support_contact=text("PORTAL_SUPPORT_CONTACT"),
         metrics_token=text("PORTAL_METRICS_TOKEN"),
         test_clock=_test_clock(text("PORTAL_TEST_CLOCK")),
@@ -178,6 +183,18 @@ def _smtp_url(value: str | None) -> str | None:
     return url
 
 
+def _alarm_urls(value: str | None) -> tuple[str, ...]:
+    """Only their form: what each service wants is Apprise's to say, and `portal doctor` asks it."""
+    found = tuple((value or "").split())
+    for number, url in enumerate(found, 1):
+        if not _APPRISE_URL.fullmatch(url):
+            raise ConfigError(
+                f"PORTAL_ALARM_URLS: number {number} is not an address of Apprise, e.g. mailtos://… "
+                "Spaces stand between several."
+            )
+    return found
+
+
 def _database_url(value: str | None, data_dir: Path) -> str:
     if value is None:
         return f"sqlite:///{data_dir / 'portal.db'}"
@@ -219,6 +236,11 @@ def _send_rate(value: str | None) -> float:
     if not 0 < rate <= 100_000:
         raise ConfigError("PORTAL_SEND_RATE is not a number above 0 (provider requests a second).")
     return rate
+
+
+def read_test_clock(env: Mapping[str, str] = os.environ) -> datetime | None:
+    """For a program that needs no other setting. Raises ConfigError."""
+    return _test_clock(env.get("PORTAL_TEST_CLOCK", "").strip() or None)
 
 
 def _test_clock(value: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import tzdata
@@ -10,14 +11,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, create_app, store
 from portal.actions.health import Health, look
+from portal.actions.settle import Way, find_way
 from portal.config import CANNOT_SEND, Settings
-from portal.core.phrases import counted, lasting
+from portal.core.phrases import counted, lasting, listed
+from portal.core.receipts import cause
 from portal.core.reminders import Sending
 from portal.core.watching import Finding, Level, QueueSeen
-from portal.jobs import gateway
+from portal.jobs import account, gateway
 from portal.mail import MailFailed, check_mail
+from portal.notify import find_unusable
 from portal.queue import watcher
-from portal.sms.gateway import AccountError, BalanceError
+from portal.sms.gateway import BalanceError
+from portal.sms.reports import Reports, ReportsError
+from portal.sms.session import AccountError
 
 LONG_WAIT = timedelta(minutes=5)
 _LOW_BALANCE = 5.0  # euros
@@ -54,7 +60,9 @@ def examine_host(settings: Settings, queue: QueueSeen, now: datetime) -> Iterato
     yield from _redis(settings, queue)
     yield from _provider(settings)
     yield from _mail(settings)
+    yield from _alarms(settings)
     if health:
+        yield from _reports(settings, now)
         yield from _rows(settings, health, now)
     yield from _surroundings(settings)
 
@@ -150,8 +158,53 @@ def _provider(settings: Settings) -> Iterator[Finding]:
             yield _ok("provider", f"{where}: the credentials work, {balance:.2f} euros are left")
     if settings.vonage_base_url is None:
         yield _note("provider", "in Vonage's dashboard the account's SMS setting must be Messages API")
-    if not settings.vonage_signature_secrets:
-        yield _note("provider", "VONAGE_SIGNATURE_SECRET is not set: what the provider reports cannot be verified")
+
+
+def _reports(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """How receipts and replies reach us. Asks the provider."""
+    if not settings.can_send:
+        return
+    if settings.public_url is None:
+        yield _note("reports", "PORTAL_PUBLIC_URL is not set: the provider cannot call this portal")
+    elif not settings.vonage_signature_secrets:
+        yield _mend(
+            "reports",
+            "VONAGE_SIGNATURE_SECRET is not set: what the provider sends is refused, for it cannot be verified",
+            "set it to the signature secret of Vonage's dashboard",
+        )
+    else:
+        where = f"{settings.public_url}/webhooks/vonage/"
+        yield _note("reports", f"in Vonage's dashboard the inbound webhook must be {where}inbound, as POST")
+    with store.everything() as session:
+        way = find_way(session, now)
+        reported = store.host.find_state(session, store.host.ACCOUNT_REPORTED)
+    if reported:
+        since = lasting(now - datetime.fromisoformat(reported["since"]))
+        yield _mend(
+            "reports",
+            f"texts are not delivered for a fault of our account since {since} ago "
+            f"({reported['code']}: {cause(reported['code']).says})",
+            "mend the account in Vonage's dashboard",
+        )
+    if way.webhook_at:
+        yield _ok("reports", f"receipts and replies come by webhook, the last {lasting(now - way.webhook_at)} ago")
+    if way.polls:
+        yield from _polling(settings, way, now)
+
+
+def _polling(settings: Settings, way: Way, now: datetime) -> Iterator[Finding]:
+    why = "a webhook came too late" if way.webhook_at else "no webhook has ever arrived"
+    try:
+        with closing(Reports(account(settings))) as reports:
+            list(reports.list_receipts(now - timedelta(minutes=1), now))
+    except (AccountError, ReportsError) as error:
+        yield _mend(
+            "reports",
+            f"{why}, and the provider's records cannot be read: {error}",
+            "set VONAGE_API_KEY and VONAGE_API_SECRET, or let the provider reach PORTAL_PUBLIC_URL",
+        )
+    else:
+        yield _ok("reports", f"{why}: receipts and replies are fetched from the provider's records every few minutes")
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:
@@ -164,6 +217,18 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         yield _mend("mail", str(error), "correct PORTAL_SMTP_URL, or start the mail server")
     else:
         yield _ok("mail", "the mail server answers")
+
+
+def _alarms(settings: Settings) -> Iterator[Finding]:
+    if not settings.alarm_urls:
+        yield _note(
+            "alarms", "PORTAL_ALARM_URLS is not set: alarms are shown on the pages, and nobody is told of them"
+        )
+    elif unusable := find_unusable(settings.alarm_urls):
+        which = listed([f"number {number}" for number in unusable])
+        yield _mend("alarms", f"of PORTAL_ALARM_URLS Apprise cannot use {which}", "correct it")
+    else:
+        yield _ok("alarms", f"{counted(len(settings.alarm_urls), 'service')} of Apprise will be told")
 
 
 def _no_credentials() -> Finding:

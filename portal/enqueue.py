@@ -6,9 +6,14 @@ from datetime import datetime, timedelta
 
 from portal.actions.due import find_due, watch_new_businesses
 from portal.actions.missed import record_missed_days
+from portal.actions.receipts import forget_old_events, is_any_to_do
 from portal.actions.sweep import sweep, take_due
 from portal.actions.zone_rules import follow_zone_rules
+from portal.alarms import look_for_alarms
 from portal.config import Settings
+from portal.core.alarms import are_workers_gone
+from portal.core.watching import QueueSeen
+from portal.embedded import RedisUnavailable
 from portal.queue import Queue
 
 LONGEST_SHIFT = timedelta(hours=1)
@@ -31,7 +36,7 @@ class Enqueued:
 def enqueue(settings: Settings, queue: Queue, now: datetime, at: datetime | None = None) -> Enqueued:
     """One run of the script at the instant `now`; `at` stands for it in passes and due days only.
 
-    Raises Refused where `at` is more than an hour off and the provider is the real one.
+    Raises Refused where `at` is more than an hour off and the provider is the real one, and RedisUnavailable.
     """
     if (
         at is not None
@@ -40,8 +45,27 @@ def enqueue(settings: Settings, queue: Queue, now: datetime, at: datetime | None
         and settings.can_send
     ):
         raise Refused("--at is more than an hour off, and the provider is the real one: patients would get texts.")
+    try:
+        done = _enqueue(settings, queue, now, at or now)
+        if queue.may_watch():
+            _watch(settings, queue, now)
+    except RedisUnavailable as error:
+        look_for_alarms(settings, QueueSeen(problem=str(error)), now)
+        raise
+    return done
+
+
+def _watch(settings: Settings, queue: Queue, now: datetime) -> None:
+    """By the workers; where they are gone, nobody else would say so."""
+    seen = queue.look()
+    if are_workers_gone(seen):
+        look_for_alarms(settings, seen, now)
+    else:
+        queue.enqueue_watch()
+
+
+def _enqueue(settings: Settings, queue: Queue, now: datetime, instant: datetime) -> Enqueued:
     started = time.perf_counter()
-    instant = at or now
     follow_zone_rules(now)
     watch_new_businesses(instant)
     due = find_due(instant)
@@ -62,6 +86,9 @@ def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> Swept:
     """Settle what time alone changes; enqueue what is due and waits in no job."""
     settled = sweep(now)
     requeued = 0
+    forget_old_events(now)
+    if is_any_to_do(now):
+        queue.enqueue_events()
     if settings.can_send and queue.length() < LONG_QUEUE:
         for practice_id, ids, is_probe in take_due(now):
             queue.enqueue_sends(practice_id, ids, is_probe=is_probe)

@@ -1,5 +1,7 @@
 """What the workers run: one action each. Jobs carry ids, may run twice, and claim before they act."""
 
+import logging
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -7,13 +9,19 @@ from functools import cache
 from flask import Flask
 
 from portal import clock, create_app, store
-from portal.actions import deliver, remind
+from portal.actions import deliver, forward, inbound, receipts, remind, settle
+from portal.alarms import look_for_alarms
 from portal.config import CANNOT_SEND, Settings
 from portal.enqueue import run_sweeps
 from portal.limiter import Limiter
+from portal.mail import MailFailed, send_mail
 from portal.processes import stop_requested
 from portal.queue import Queue, connect
 from portal.sms.gateway import Account, Gateway
+from portal.sms.reports import Reports, ReportsError
+from portal.sms.session import AccountError
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -29,14 +37,18 @@ def _settings() -> Settings:
 @cache
 def gateway(settings: Settings) -> Gateway:
     """Raises AccountError where the credentials cannot be used."""
-    return Gateway(
-        Account(
-            settings.vonage_api_key,
-            settings.vonage_api_secret,
-            settings.vonage_application_id,
-            settings.vonage_private_key,
-            settings.vonage_base_url,
-        )
+    return Gateway(account(settings))
+
+
+def account(settings: Settings) -> Account:
+    can_verify = settings.public_url and settings.vonage_signature_secrets
+    return Account(
+        settings.vonage_api_key,
+        settings.vonage_api_secret,
+        settings.vonage_application_id,
+        settings.vonage_private_key,
+        settings.vonage_base_url,
+        f"{settings.public_url}/webhooks/vonage/status" if can_verify else None,
     )
 
 
@@ -69,8 +81,60 @@ def send(practice_id: str, message_ids: list[int], is_probe: bool = False) -> No
 def sweep() -> None:
     """Settle what time alone changes, and enqueue what is due and waits in no job."""
     settings = _settings()
+    queue = Queue(connect(settings))
     with worker_app().app_context():
-        run_sweeps(settings, Queue(connect(settings)), clock.now())
+        run_sweeps(settings, queue, clock.now())
+        if settings.can_send and settle.is_due(clock.now()):
+            queue.enqueue_asking()
+
+
+def ask_provider() -> None:
+    """Ask the provider's records for what no webhook has brought; then work on that."""
+    settings = _settings()
+    try:
+        reports = Reports(account(settings))
+        with closing(reports), worker_app().app_context():
+            kept = settle.ask(clock.now(), reports)
+    except (AccountError, ReportsError) as error:
+        log.warning("The provider's records could not be read: %s", error)
+        return
+    if kept:
+        Queue(connect(settings)).enqueue_events()
+
+
+def work_on_events() -> None:
+    """Work on what the provider has reported, then enqueue the answers to replies."""
+    settings = _settings()
+    queue = Queue(connect(settings))
+    with worker_app().app_context():
+        while (worked := receipts.work_on_events(clock.now(), inbound.take_reply)).events:
+            for reply in worked.replies:
+                if reply.to_send and settings.can_send:
+                    queue.enqueue_sends(reply.practice_id, reply.to_send)
+                if reply.is_forwarded and settings.smtp_url:
+                    queue.enqueue_forward(reply.practice_id, reply.message_id)
+            if stop_requested():
+                break
+
+
+def watch() -> None:
+    """Look for what is amiss, and tell of it."""
+    settings = _settings()
+    with worker_app().app_context():
+        look_for_alarms(settings, Queue(connect(settings)).look(), clock.now())
+
+
+def forward_reply(practice_id: str, message_id: int) -> None:
+    """Mail a reply to the practice, once: the page of replies holds it in any case."""
+    settings = _settings()
+    with worker_app().app_context():
+        letter = forward.write_letter(practice_id, message_id, settings.public_url)
+    if letter is None or settings.smtp_url is None:
+        return
+    try:
+        send_mail(settings.smtp_url, letter.to, letter.subject, letter.text)
+    except MailFailed as error:
+        log.warning("Reply %d of practice %s was not mailed: %s", message_id, practice_id, error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mail by SMTP, where PORTAL_SMTP_URL says how. Only links for staff are sent; nothing of any patient."""
+"""Mail by SMTP, where PORTAL_SMTP_URL says how. A patient is named only where that was asked for."""
 
 import smtplib
 import ssl

@@ -74,7 +74,10 @@ class Worker(rq.Worker):
     def run_maintenance_tasks(self) -> None:
         """The sweep too: a retry that is due in seconds must not wait for cron, which may call once an hour."""
         super().run_maintenance_tasks()
-        queue.Queue(self.connection).enqueue_sweep()
+        ours = queue.Queue(self.connection)
+        ours.enqueue_sweep()
+        if ours.may_watch():
+            ours.enqueue_watch()
 
     def subscribe(self) -> None:
         """No commands through Redis, and no thread that could hold a lock while the worker forks."""

@@ -33,6 +33,10 @@ NAME = "portal"
 RUN = "portal.jobs.run_pass"
 SEND = "portal.jobs.send"
 SWEEP = "portal.jobs.sweep"
+FORWARD = "portal.jobs.forward_reply"
+WATCH = "portal.jobs.watch"
+EVENTS = "portal.jobs.work_on_events"
+ASK = "portal.jobs.ask_provider"
 
 CHUNK = 500  # messages a job: a fork takes as long as some twenty texts
 BATCH = 100  # jobs a round trip
@@ -47,6 +51,10 @@ JOB_TIMEOUT = 18_000
 QUARTER_SECONDS = 900
 
 SWEEP_SECONDS = 55  # once a minute, whoever asks
+WATCH_SECONDS = 290
+# One job works on all that has come: while it waits, another would find nothing to do.
+EVENTS_WAIT, ASK_WAITS = "portal:events_wait", "portal:ask_waits"
+WAIT_SECONDS = 50  # less than a minute: a sweep a minute may each bring one
 
 # A worker says that it lives every 15 seconds while it waits, every 10 while it works.
 HEARTBEAT_LIMIT = timedelta(seconds=60)
@@ -65,6 +73,8 @@ class Job(rq.job.Job):
         try:
             if self.func_name == RUN:
                 self.connection.delete(_waiting_key(*self.args))
+            elif self.func_name == EVENTS:
+                self.connection.delete(EVENTS_WAIT)
             super().perform()
         except Exception as error:
             raise JobFailed(describe(error)) from None
@@ -104,7 +114,7 @@ def watcher(settings: Settings) -> Callable[[], QueueSeen]:
         if settings.redis_url is None and redis_pid(settings) is None:
             return QueueSeen(problem="The embedded Redis does not run, so no worker does.")
         try:
-            return QueueSeen(queue.length(), queue.oldest_age(), queue.workers())
+            return queue.look()
         except RedisUnavailable as error:
             return QueueSeen(problem=str(error))
 
@@ -160,6 +170,12 @@ class Queue:
                 self._queue.enqueue_many(jobs)
         return len(chunks)
 
+    def enqueue_forward(self, practice_id: str, message_id: int) -> None:
+        """Enqueue a reply's mail to the practice."""
+        description = f"mail reply {message_id} of practice {practice_id}"
+        with _redis_errors():
+            self._queue.enqueue_many([_job(FORWARD, (practice_id, message_id), description)])
+
     def enqueue_sweep(self) -> bool:
         """Enqueue a sweep, unless one was less than a minute ago."""
         with _redis_errors():
@@ -167,6 +183,33 @@ class Queue:
                 return False
             self._queue.enqueue_many([_job(SWEEP, (), "sweep")])
         return True
+
+    def enqueue_events(self) -> bool:
+        """Enqueue work on what the provider has reported, unless a job for it waits."""
+        return self._enqueue_once(EVENTS, EVENTS_WAIT, "work on what the provider reported")
+
+    def enqueue_asking(self) -> bool:
+        """Enqueue a look at the provider's records, unless one was less than a minute ago."""
+        return self._enqueue_once(ASK, ASK_WAITS, "ask the provider's records")
+
+    def _enqueue_once(self, function: str, key: str, description: str) -> bool:
+        with _redis_errors():
+            if not self.connection.set(key, 1, nx=True, ex=WAIT_SECONDS):
+                return False
+            self._queue.enqueue_many([_job(function, (), description)])
+        return True
+
+    def may_watch(self) -> bool:
+        """Whether nobody has looked for alarms in the last five minutes: now the caller does."""
+        with _redis_errors():
+            return bool(self.connection.set("portal:watched", 1, nx=True, ex=WATCH_SECONDS))
+
+    def enqueue_watch(self) -> None:
+        with _redis_errors():
+            self._queue.enqueue_many([_job(WATCH, (), "look for alarms")])
+
+    def look(self) -> QueueSeen:
+        return QueueSeen(self.length(), self.oldest_age(), self.workers())
 
     def length(self) -> int:
         with _redis_errors():
@@ -193,6 +236,21 @@ class Queue:
         return [
             _seen(key, [value.decode() for value in row]) for key, row in zip(keys, rows, strict=True) if all(row)
         ]
+
+
+def notifier(settings: Settings) -> Callable[[], None]:
+    """For what the provider calls, which is to be answered at once: what it cannot enqueue, the next sweep does."""
+    queue = Queue(reach(settings))
+
+    def notify() -> None:
+        if settings.redis_url is None and redis_pid(settings) is None:
+            return
+        try:
+            queue.enqueue_events()
+        except RedisUnavailable as error:
+            log.warning("What the provider reported waits for the next sweep: %s", error)
+
+    return notify
 
 
 def enqueue_now(settings: Settings, practice_id: str, message_ids: Sequence[int]) -> None:

@@ -130,15 +130,16 @@ class Forecast:
         return any(need.is_part for need in self.days)
 
 
-def forecast(practice: Practice, now: datetime) -> Forecast | None:
-    """None for a practice without a business. In five queries, for at most `MOST` appointments."""
+def forecast(practice: Practice, now: datetime, days: int = FORECAST_DAYS) -> Forecast | None:
+    """Of the reminders that go on so many days, from today on; None for a practice without a business. In six
+    queries, for at most `MOST` appointments."""
     with store.reading(practice.id) as session:
         clocks = read_times(session, practice).clocks
         if not clocks:
             return None
         todays = [local(now, clock.timezone).date() for clock in clocks]
         first = appointment_date(min(todays), practice.lead_days)
-        last = appointment_date(max(todays), practice.lead_days) + (FORECAST_DAYS - 1) * _DAY
+        last = appointment_date(max(todays), practice.lead_days) + (days - 1) * _DAY
         ids = [clock.id for clock in clocks]
         found = store.facts.list_to_decide(session, practice, ids, first, last, MOST + 1)
     cut_from = None

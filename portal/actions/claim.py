@@ -12,6 +12,7 @@ from portal import store
 from portal.actions.remind import fingerprint
 from portal.actions.stop import Stop, give_back, stop_messages
 from portal.core.reasons import Reason
+from portal.core.receipts import reference
 from portal.core.reminders import Decision, decide
 from portal.core.states import Status
 from portal.sms.answers import Refused
@@ -19,6 +20,7 @@ from portal.sms.gateway import Outgoing
 from portal.store.credits import EntryKind
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
+from portal.store.replies import Answer
 from portal.store.texts import Text
 
 
@@ -47,7 +49,7 @@ class _Ready:
     decision: Decision
     was: MessageState
     sender: str
-    patient_id: int
+    patient_id: int | None
 
 
 def claim(
@@ -70,13 +72,19 @@ def claim(
     if store.host.find_state(session, store.host.ACCOUNT_REFUSED) and not is_probe:
         return None
     reminders = store.facts.list_of_messages(session, practice, message_ids)
-    texts = store.texts.list_of_messages(session, practice, set(message_ids) - reminders.keys())
+    others = set(message_ids) - reminders.keys()
+    texts = store.texts.list_of_messages(session, practice, others)
+    answers = store.replies.list_answers(session, practice, others)
     token = secrets.token_hex(6)
     stops = [
         Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
-        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys() - texts.keys())
+        for id_, charged in store.messages.list_queued(session, others - texts.keys() - answers.keys())
     ]
-    to_send: list[Reminder | Text] = [*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)]
+    to_send: list[Reminder | Text | Answer] = [
+        *answers.values(),
+        *texts.values(),
+        *sorted(reminders.values(), key=store.facts.in_turn),
+    ]
     ready: list[_Ready] = []
     for one in to_send:
         message = one.message
@@ -96,7 +104,7 @@ def claim(
 
 
 def _ask_again(
-    one: Reminder | Text,
+    one: Reminder | Text | Answer,
     message: MessageState,
     practice: Practice,
     credits: int,
@@ -111,7 +119,7 @@ def _ask_again(
         keeps_text = isinstance(one, Text)
         return Stop(message.id, status, reasons, message.charged, code, refused or message.refused, keeps_text)
 
-    own_text = message.body if message.written_by or isinstance(one, Text) else None
+    own_text = message.body if message.written_by or isinstance(one, Text | Answer) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
     if is_anothers or (one.cancelled_at is not None and one.cancelled_at <= now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)
@@ -121,8 +129,7 @@ def _ask_again(
     decision = decide(one.facts, max(message.charged, credits + message.charged), own_text)
     if decision.reasons or decision.parts is None or decision.to is None or decision.text is None:
         return stop(decision.status, *decision.reasons)
-    reference = f"{message.id}.{token}"
-    outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference)
+    outgoing = Outgoing(message.id, decision.to, practice.sender, decision.text, reference(message.id, token))
     prepared = preparer.prepare(outgoing)
     same_again = fingerprint(decision, practice.sender)
     if isinstance(prepared, Refused):

@@ -127,7 +127,11 @@ def _changeable(found: Found) -> dict[Key, tuple[Reason, ...]]:
         (Subject.PRACTICE, None, SENDING): (Reason.SENDING_OFF,),
         (Subject.BUSINESS, business, SMS_REMINDERS): (Reason.BUSINESS_REMINDERS_OFF,),
         (Subject.APPOINTMENT_TYPE, type_, REMINDER_TEMPLATE): (Reason.NO_TEMPLATE,),
-        (Subject.PATIENT, patient, contacts.NUMBER): (Reason.NO_MOBILE_NUMBER, Reason.INVALID_MOBILE_NUMBER),
+        (Subject.PATIENT, patient, contacts.NUMBER): (
+            Reason.NO_MOBILE_NUMBER,
+            Reason.INVALID_MOBILE_NUMBER,
+            Reason.NUMBER_NOT_IN_SERVICE,
+        ),
         (Subject.PATIENT, patient, contacts.PREFERENCE): (Reason.PREFERS_EMAIL, Reason.PREFERS_NONE),
         (Subject.PATIENT, patient, contacts.OPT_OUT): (Reason.OPTED_OUT,),
         (Subject.PATIENT, patient, contacts.ARCHIVED): (Reason.PATIENT_ARCHIVED,),
@@ -164,6 +168,7 @@ def _context(
         sending_changed=there(practice.sending_changed_at),
         sender=practice.sender,
         numbers=facts.numbers,
+        out_of_service=there(_out_of_service_since(found)),
         country=practice.country,
         countries=facts.countries,
         preference=facts.preference,
@@ -196,6 +201,12 @@ def as_changed(change: Change, zone: str) -> Changed:
     """As it is told, by the clocks there."""
     by = "an administrator" if change.by == COMMAND_LINE.name else change.by
     return Changed(by, local(change.at, zone), change.note)
+
+
+def _out_of_service_since(found: Found) -> datetime | None:
+    """When the phone company said so of the number that would be texted."""
+    to = number_to_text(found.reminder.facts.numbers, found.reminder.facts.countries)
+    return next((row.out_of_service_at for row in found.numbers if row.is_out_of_service and row.e164 == to), None)
 
 
 def opt_out_that_holds(found: Found) -> OptOut | None:

@@ -1,6 +1,6 @@
 """Whether the host does its work: passes, messages that wait, messages in doubt, days that were missed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.core.alarms import LateBusiness
 from portal.core.states import Status
 from portal.core.timing import PASSES_A_DAY, PassHour, local
 from portal.core.watching import Passes
@@ -23,8 +24,8 @@ _PASSES = 10
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`unhandled_hours`: businesses' hours of the last day that ended without a pass. `late_businesses`: those
-    whose newest hour is one of them. `missed_days`: (practice, business, local date, appointments) of the last
+    """`unhandled_hours`: businesses' hours of the last day that ended without a pass. `late`: those whose
+    newest hour is one of them, by practice. `missed_days`: (practice, business, local date, appointments) of the last
     three days. `passes`: the newest first."""
 
     practices: Sequence[PracticeFigures]
@@ -32,7 +33,7 @@ class Health:
     passes: Sequence[Pass]
     last_pass_at: datetime | None
     unhandled_hours: int
-    late_businesses: int
+    late: Mapping[str, Sequence[LateBusiness]]
     missed_days: Sequence[tuple[str, str, date, int]]
     due: int
     due_since: datetime | None
@@ -40,9 +41,13 @@ class Health:
     account_refused: dict[str, Any] | None
 
     @property
+    def late_businesses(self) -> int:
+        return sum(map(len, self.late.values()))
+
+    @property
     def state_of_passes(self) -> Passes:
         """By what came last: an hour that was missed, and met by a later pass, is no trouble any more."""
-        if self.late_businesses:
+        if self.late:
             return Passes.MISSED
         return Passes.OK if self.last_pass_at else Passes.NONE_YET
 
@@ -51,14 +56,14 @@ def look(now: datetime) -> Health:
     with store.everything() as session:
         figures = store.health.get_figures(session, now)
         practices = store.health.list_practice_figures(session)
-        businesses, unhandled_hours, late_businesses = _look_at_hours(session, now)
+        businesses, unhandled_hours, late = _look_at_hours(session, now)
         return Health(
             practices=practices,
             businesses=businesses,
             passes=store.passes.list_passes(session, _PASSES),
             last_pass_at=figures.last_pass_at,
             unhandled_hours=unhandled_hours,
-            late_businesses=late_businesses,
+            late=late,
             missed_days=store.health.list_missed_days(session, (now - _LOOK_BACK).date()),
             due=figures.due,
             due_since=figures.due_since,
@@ -73,22 +78,28 @@ def count_recent(now: datetime) -> dict[Status, int]:
         return store.health.count_recent(session, now - RECENT)
 
 
-def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, int]:
+def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, dict[str, list[LateBusiness]]]:
     """How many businesses there are; how many of their pass hours ended within the last 24, while the business
-    was watched, and no pass handled them; how many businesses no pass has met since."""
+    was watched, and no pass handled them; those that no pass has met since, by practice."""
     businesses = store.health.list_businesses_watched(session)
-    clocks = {(zone, start): _pass_hours(now, zone, start) for _, zone, start, _ in businesses}
+    kinds = {(one.timezone, one.window_start) for one in businesses}
+    clocks = {kind: _pass_hours(now, *kind) for kind in kinds}
     handled = store.passes.list_handled_hours(session, {hour for hours in clocks.values() for hour in hours})
-    unhandled = late = 0
-    for id_, zone, start, watched_since in businesses:
-        if watched_since is None:
+    unhandled = 0
+    late: dict[str, list[LateBusiness]] = {}
+    for one in businesses:
+        if one.since is None:
             continue
-        watched = [hour for hour, began in clocks[zone, start].items() if began > watched_since]
-        met = [(id_, hour) in handled for hour in watched]
-        has_ended = [clocks[zone, start][hour] + _HOUR <= now for hour in watched]
+        hours = clocks[one.timezone, one.window_start]
+        watched = [hour for hour, began in hours.items() if began > one.since]
+        met = [(one.id, hour) in handled for hour in watched]
+        has_ended = [hours[hour] + _HOUR <= now for hour in watched]
         unhandled += sum(ended and not was_met for ended, was_met in zip(has_ended, met, strict=True))
         newest_ended = has_ended.index(True) if True in has_ended else None
-        late += newest_ended is not None and not any(met[: newest_ended + 1])
+        if newest_ended is not None and not any(met[: newest_ended + 1]):
+            unmet = met.index(True) if True in met else len(met)
+            since = hours[watched[unmet - 1]]
+            late.setdefault(one.practice_id, []).append(LateBusiness(one.name, one.timezone, since))
     return len(businesses), unhandled, late
 
 

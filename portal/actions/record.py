@@ -12,6 +12,7 @@ from portal.actions.account import account_is_well, account_refused
 from portal.actions.claim import Attempt
 from portal.actions.stop import give_back
 from portal.core.reasons import Reason
+from portal.core.receipts import Fault, cause
 from portal.core.states import Status
 from portal.sms.answers import Accepted, AccountRefused, InDoubt, NotReached, Outcome, Refused, Throttled
 from portal.store.practices import Practice
@@ -56,6 +57,7 @@ def record(session: Session, practice: Practice, answers: Sequence[tuple[Attempt
         store.messages.update_messages(session, alike)
     store.messages.record_events(session, events)
     give_back(session, practice.id, refunds, now)
+    _heed_opt_outs(session, [attempt.message_id for attempt, outcome in answers if _is_opted_out(outcome)], now)
     _judge_the_account(session, [outcome for _, outcome in answers], now)
     return sum(refunds.values())
 
@@ -107,6 +109,16 @@ def _queued_again(next_at: datetime) -> dict[str, Any]:
         "claim": None,
         "claimed_at": None,
     }
+
+
+def _is_opted_out(answer: Answer) -> bool:
+    return isinstance(answer, Refused) and cause(answer.code).fault is Fault.OPT_OUT
+
+
+def _heed_opt_outs(session: Session, message_ids: Sequence[int], now: datetime) -> None:
+    if message_ids:
+        rows = store.standing.list_standing(session, message_ids).values()
+        store.patients.record_carrier_opt_outs(session, {row.to for row in rows if row.to}, now)
 
 
 def _judge_the_account(session: Session, outcomes: Sequence[Answer], now: datetime) -> None:

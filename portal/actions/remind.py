@@ -1,9 +1,10 @@
 """The pass: decide on every reminder that is due and take the credits, all in one transaction."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -86,13 +87,19 @@ def _claim_hours(session: Session, practice: Practice, pass_: Pass) -> dict[int,
 
 
 def decide_in_turn(practice: Practice, due: Iterable[Reminder], credits: int | None = None) -> Iterator[Outcome]:
-    """Credits go in the order of `due`; a message that does not fit fails, and the next that fits still goes.
+    """Credits go in the order of `due`; a message that does not fit fails, and the next that fits still goes. So do
+    the texts that a patient may get in a day.
 
     `credits`: other than the practice's balance, where some are spoken for.
     """
     credits = practice.credits if credits is None else credits
+    queued: Counter[tuple[int, date]] = Counter()
     for reminder in due:
-        decision = decide(reminder.facts, credits)
+        facts = reminder.facts
+        days = reminder.patient_id, facts.details.starts_local.date()
+        if queued[days]:
+            facts = replace(facts, texts_that_day=facts.texts_that_day + queued[days])
+        decision = decide(facts, credits)
         status, reasons = decision.status, decision.reasons
         if status is Status.QUEUED:
             refused = reminder.message and reminder.message.refused
@@ -100,6 +107,7 @@ def decide_in_turn(practice: Practice, due: Iterable[Reminder], credits: int | N
                 status, reasons = Status.FAILED, (Reason.PROVIDER_REFUSED,)
             else:
                 credits -= decision.parts or 0
+                queued[days] += 1
         yield Outcome(reminder, decision, status, reasons)
 
 

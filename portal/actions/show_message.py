@@ -15,6 +15,7 @@ from portal.core.again import BY_STAFF
 from portal.core.diagnosis import Explained, checks, explain, what_happened
 from portal.core.phrases import day_and_time, moment
 from portal.core.reasons import Reason
+from portal.core.receipts import NO_RECORD
 from portal.core.reminders import NOT_ASKED_OF_STAFF
 from portal.core.roles import Permission
 from portal.core.timing import local
@@ -80,7 +81,7 @@ def _shown(
     now: datetime,
 ) -> Shown:
     steps = tuple(Step(event.at, wording.event(event.event, event.detail), _code(event)) for event in events)
-    return Shown(entry, country, _sentence(entry, now), steps, explained, explanation)
+    return Shown(entry, country, _sentence(entry, events, now), steps, explained, explanation)
 
 
 def _code(event: MessageEvent) -> str:
@@ -133,7 +134,7 @@ def _of_a_former_time(session: Session, entry: Entry, events: Sequence[MessageEv
     return with_message(context, message, events, row.timezone)
 
 
-def _sentence(entry: Entry, now: datetime) -> str:
+def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> str:
     message, zone = entry.message, entry.timezone
     at = message.sent_at or message.pass_at or message.created_at
     today = (local(now, zone) if zone else now).date()
@@ -144,4 +145,6 @@ def _sentence(entry: Entry, now: datetime) -> str:
         "at its former time" if entry.is_of_former_time else visit,
         moment(local(at, zone) if zone else at, today),
         message.reasons,
+        message.provider_code or "",
+        has_no_record=any(event.event == NO_RECORD for event in events),
     )

@@ -29,6 +29,7 @@ MOST_CHANGES = 200  # read, so that who set the preference is among them
 _OF_THE_PATIENT = (
     Reason.NO_MOBILE_NUMBER,
     Reason.INVALID_MOBILE_NUMBER,
+    Reason.NUMBER_NOT_IN_SERVICE,
     Reason.PREFERS_EMAIL,
     Reason.PREFERS_NONE,
     Reason.OPTED_OUT,
@@ -191,12 +192,14 @@ def _checks(record: Record, to: str | None, opt_outs: Sequence[OptOut], now: dat
         archived=patient.archived,
         details=Details(patient.first_name, patient.last_name, "", "", "", "", "", "", now, now, practice.country),
     )
+    dead = next((row.out_of_service_at for row in record.numbers if row.is_out_of_service and row.e164 == to), None)
     binding = next((one for one in holding if one.e164 is None or one.e164 == to), None)
     context = Context(
         today=_today(now, record.zone),
         first_name=patient.first_name,
         sender=practice.sender,
         numbers=facts.numbers,
+        out_of_service=local(dead, record.zone) if dead and record.zone else None,
         country=practice.country,
         countries=practice.countries,
         preference=patient.preference,

@@ -230,6 +230,21 @@ def rename_oneself(user_id: int, name: str, now: datetime) -> None:
     note_own_change(practice_id, Who(user_id, name), "name", before, name, now)
 
 
+def choose_daily_line(user_id: int, wanted: bool, with_names: bool, now: datetime) -> None:
+    """By mail, after the day's first pass. `with_names`: of those who will not be texted."""
+    with store.everything(write=True) as session:
+        user = get_user(session, user_id)
+        before = _line_in_words(user.wants_daily_line, user.wants_names)
+        user.wants_daily_line, user.wants_names = wanted, wanted and with_names
+        who, practice_id = Who(user_id, user.name), user.practice_id
+    after = _line_in_words(wanted, wanted and with_names)
+    note_own_change(practice_id, who, "the day's line by mail", before, after, now)
+
+
+def _line_in_words(wanted: bool, with_names: bool) -> str:
+    return "off" if not wanted else "with names" if with_names else "in numbers"
+
+
 def sign_out_everywhere(user_id: int) -> None:
     with store.everything(write=True) as session:
         get_user(session, user_id).fs_uniquifier = _new_uniquifier()

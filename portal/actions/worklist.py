@@ -27,6 +27,7 @@ _MENDABLE = frozenset(
         Reason.NO_TEMPLATE,
         Reason.NO_MOBILE_NUMBER,
         Reason.INVALID_MOBILE_NUMBER,
+        Reason.NUMBER_NOT_IN_SERVICE,
         Reason.NO_CREDITS,
         Reason.NO_PASS_RAN,
         Reason.DEADLINE_PASSED,

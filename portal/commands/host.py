@@ -16,7 +16,7 @@ from flask import Flask
 from portal import clock, create_app, pool, store
 from portal.actions import first_run
 from portal.commands.base import Failed, installation, json_option, print_json
-from portal.config import Settings, load_settings
+from portal.config import Settings, load_settings, read_test_clock
 from portal.core.phrases import counted
 from portal.embedded import RedisUnavailable
 from portal.enqueue import enqueue
@@ -29,6 +29,7 @@ from portal.sms.simulator import Options, PlanError, Simulator
 CLOCK_SECONDS = 60.0
 WEB_PORT = 8080
 SIMULATOR_PORT = 8085
+LARGEST_BODY = 2 * 1024 * 1024  # bytes: more is not even read; each page has a limit of its own
 HOST = "127.0.0.1"  # for others a web server with https stands in front
 
 port_type = click.IntRange(1, 65535)
@@ -112,20 +113,36 @@ def worker(burst: bool, count: int) -> None:
 @click.option("--rate-limit", type=click.IntRange(1), help="Requests a second; more are answered 429.")
 @click.option("--receipts", is_flag=True, help="Report each message as delivered.")
 @click.option("--webhook-url", help="Where receipts go; on this machine only.")
+@click.option("--inbound-url", help="Where replies go; on this machine only. Default: beside the receipts.")
 @click.option(
     "--plan",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file of rules: what to refuse.",
 )
 def simulator(
-    port: int, latency: float, rate_limit: int | None, receipts: bool, webhook_url: str | None, plan: Path | None
+    port: int,
+    latency: float,
+    rate_limit: int | None,
+    receipts: bool,
+    webhook_url: str | None,
+    inbound_url: str | None,
+    plan: Path | None,
 ) -> None:
     """A stand-in for the provider.
 
     It speaks the Messages API, on this machine only.
     """
     end_with_supervisor()
-    options = Options(latency_ms=latency, rate_limit=rate_limit, receipts=receipts, webhook_url=webhook_url)
+    if test_clock := read_test_clock():
+        clock.start_at(test_clock)  # its records are asked for by the portal's
+    options = Options(
+        latency_ms=latency,
+        rate_limit=rate_limit,
+        receipts=receipts,
+        webhook_url=webhook_url,
+        inbound_url=inbound_url,
+        now=clock.now,
+    )
     try:
         stand_in = Simulator(options, HOST, port)
         if plan:
@@ -148,7 +165,13 @@ def web(port: int) -> None:
         _say_the_set_up_code(here.settings, port)
     try:
         server = waitress.create_server(
-            app, host=HOST, port=port, threads=8, ident=None, **proxy_options(here.settings)
+            app,
+            host=HOST,
+            port=port,
+            threads=8,
+            ident=None,
+            max_request_body_size=LARGEST_BODY,
+            **proxy_options(here.settings),
         )
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None

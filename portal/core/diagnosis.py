@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 
+from portal.core.found import LABELS, found
 from portal.core.phrases import clock_time, day_and_time, moment, on, plain
 from portal.core.reasons import Reason
+from portal.core.receipts import cause
 from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Facts, cost
 from portal.core.roles import Permission
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
 from portal.core.wording import (
-    LABELS,
     OUTCOMES,
     Context,
     Words,
-    found,
     reason_in_short,
     reasons_in_short,
     who_changed,
@@ -33,10 +33,12 @@ MENDED_WITH: Mapping[Reason, Permission] = {
     Reason.NO_TEMPLATE: Permission.SETTINGS,
     Reason.NO_MOBILE_NUMBER: Permission.PATIENTS,
     Reason.INVALID_MOBILE_NUMBER: Permission.PATIENTS,
+    Reason.NUMBER_NOT_IN_SERVICE: Permission.PATIENTS,
     Reason.PREFERS_EMAIL: Permission.PATIENTS,
     Reason.PREFERS_NONE: Permission.PATIENTS,
     Reason.OPTED_OUT: Permission.PATIENTS,
     Reason.PATIENT_ARCHIVED: Permission.PATIENTS,
+    Reason.DAILY_LIMIT: Permission.SEND,
     Reason.NO_CREDITS: Permission.CREDITS,
 }
 
@@ -235,8 +237,18 @@ def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check
     return tuple(explained)
 
 
-def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Sequence[Reason]) -> str:
-    """One sentence. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or decided."""
+def what_happened(
+    status: Status,
+    patient: str,
+    visit: str,
+    at: str,
+    reasons: Sequence[Reason],
+    code: str = "",
+    *,
+    has_no_record: bool = False,
+) -> str:
+    """One sentence, and what to do. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or
+    decided; `code`: why it was not delivered; `has_no_record`: the provider was asked about it in vain."""
     who = plain(patient) or "The patient"
     about = f" about the appointment {visit}" if visit else ""
     why = "; ".join(f"{cause[:1].lower()}{cause[1:]}" for cause in map(reason_in_short, reasons))
@@ -251,11 +263,15 @@ def what_happened(status: Status, patient: str, visit: str, at: str, reasons: Se
         case Status.DELIVERED:
             return f"{who} was texted {at}{about}, and it was delivered."
         case Status.UNDELIVERED:
-            return f"{who} was texted {at}{about}, but it was not delivered."
+            why_not = cause(code)
+            return f"{who} was texted {at}{about}, but it was not delivered: {why_not.says}. {why_not.do}".strip()
         case Status.UNCONFIRMED:
-            return f"{who} was texted {at}{about}; whether it arrived was never reported."
+            lost = f": {cause(code).says}. {cause(code).do}" if code else "."
+            return f"{who} was texted {at}{about}; whether it arrived was never reported{lost}"
+        case Status.UNKNOWN if has_no_record:
+            return f"We do not know whether {who} got the text{about}: the provider has no record of it."
         case Status.UNKNOWN:
-            return f"It is in doubt whether {who} got the text{about}: the provider gave no clear answer."
+            return f"We do not know whether {who} got the text{about}: the provider gave no clear answer."
         case Status.CANCELLED:
             return f"The text to {who}{about} was withdrawn before it was sent."
         case Status.RECEIVED:

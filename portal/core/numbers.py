@@ -67,13 +67,15 @@ class ParsedNumber:
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """A patient's number: as filed and typed by staff, and as parsed."""
+    """A patient's number: as filed and typed by staff, and as parsed. `is_out_of_service`: the phone company said of
+    this very number that no text can reach it."""
 
     type: PhoneType
     raw: str
     e164: str | None
     region: str | None
     kind: LineKind
+    is_out_of_service: bool = False
 
     @property
     def can_text(self) -> bool:
@@ -95,12 +97,18 @@ def parse_number(raw: str, country: str) -> ParsedNumber:
     )
 
 
-def number_to_text(numbers: Sequence[PhoneNumber], countries: Collection[str]) -> str | None:
-    """The first of type Mobile, in the order entered, that can take a text in one of the countries; E.164."""
+def find_textable(numbers: Sequence[PhoneNumber], countries: Collection[str]) -> PhoneNumber | None:
+    """The first of type Mobile, in the order entered, that is valid for a text in one of the countries."""
     for number in numbers:
         if number.type is PhoneType.MOBILE and number.can_text and number.region in countries:
-            return number.e164
+            return number
     return None
+
+
+def number_to_text(numbers: Sequence[PhoneNumber], countries: Collection[str]) -> str | None:
+    """That number in E.164."""
+    number = find_textable(numbers, countries)
+    return number.e164 if number else None
 
 
 _LONGEST = 250  # as in the phone library

@@ -24,6 +24,16 @@ def clock_time(wall: datetime) -> str:
     return f"{wall.hour % 12 or 12}{minutes}{'am' if wall.hour < 12 else 'pm'}"
 
 
+def hour(of: int) -> str:
+    """8am; midnight for 0 and 24."""
+    return "midnight" if of % 24 == 0 else f"{of % 12 or 12}{'am' if of < 12 else 'pm'}"
+
+
+def hours_in_words(begin: int, end: int) -> str:
+    """8am to 9pm."""
+    return f"{hour(begin)} to {hour(end)}"
+
+
 @lru_cache(maxsize=1024)
 def day(of: date, today: date | None) -> str:
     """today, tomorrow, yesterday; else Friday 9 May, with its year where that is another."""

@@ -10,10 +10,12 @@ class Reason(StrEnum):
     NO_TEMPLATE = "no-template"
     NO_MOBILE_NUMBER = "no-mobile-number"
     INVALID_MOBILE_NUMBER = "invalid-mobile-number"
+    NUMBER_NOT_IN_SERVICE = "number-not-in-service"
     PREFERS_EMAIL = "prefers-email"
     PREFERS_NONE = "prefers-none"
     OPTED_OUT = "opted-out"
     PATIENT_ARCHIVED = "patient-archived"
+    DAILY_LIMIT = "daily-limit"
     NO_CREDITS = "no-credits"
     # Said of a message that stopped later, or was never decided.
     APPOINTMENT_CANCELLED = "appointment-cancelled"

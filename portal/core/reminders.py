@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from portal.core.numbers import PhoneNumber, PhoneType, number_to_text
+from portal.core.numbers import PhoneNumber, PhoneType, find_textable, number_to_text
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.core.text import Details, Template, count_parts, values
@@ -28,6 +28,10 @@ class Preference(StrEnum):
     SMS_AND_EMAIL = "SMS & Email"
 
 
+# Automatic texts a day for one patient: an export gone wrong must not flood a phone.
+DAILY_LIMIT = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the decision depends on, as it is now."""
@@ -43,6 +47,7 @@ class Facts:
     opted_out_numbers: frozenset[str]  # E.164
     archived: bool
     details: Details
+    texts_that_day: int = 0  # automatic ones for this patient on the same day, besides this one
 
     @property
     def effective_preference(self) -> Preference:
@@ -74,6 +79,11 @@ def _has_mobile(facts: Facts) -> bool:
     return any(number.type is PhoneType.MOBILE for number in facts.numbers)
 
 
+def _not_in_service(facts: Facts) -> bool:
+    number = find_textable(facts.numbers, facts.countries)
+    return number is not None and number.is_out_of_service
+
+
 def _opted_out(facts: Facts) -> bool:
     return facts.patient_opted_out or (bool(facts.opted_out_numbers) and _number(facts) in facts.opted_out_numbers)
 
@@ -91,10 +101,12 @@ POLICY: tuple[Rule, ...] = (
     Rule(Reason.NO_TEMPLATE, lambda f: f.template is None, False),
     Rule(Reason.NO_MOBILE_NUMBER, lambda f: not _has_mobile(f), True),
     Rule(Reason.INVALID_MOBILE_NUMBER, lambda f: _has_mobile(f) and _number(f) is None, True),
+    Rule(Reason.NUMBER_NOT_IN_SERVICE, _not_in_service, True),
     Rule(Reason.PREFERS_EMAIL, lambda f: f.effective_preference is Preference.EMAIL, False),
     Rule(Reason.PREFERS_NONE, lambda f: f.effective_preference is Preference.NONE, False),
     Rule(Reason.OPTED_OUT, _opted_out, True),
     Rule(Reason.PATIENT_ARCHIVED, lambda f: f.archived, True),
+    Rule(Reason.DAILY_LIMIT, lambda f: f.texts_that_day >= DAILY_LIMIT, False),
 )
 
 

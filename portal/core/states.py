@@ -34,6 +34,8 @@ class Kind(StrEnum):
 RETRIED_BY_PASS = frozenset({Status.NOT_SENT, Status.FAILED, Status.CANCELLED})
 
 _TAKEN = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.UNCONFIRMED})
+# The provider has it, or may have it.
+HANDED_OVER = _TAKEN | {Status.SENDING, Status.UNKNOWN}
 _STOPPED = frozenset({Status.NOT_SENT, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 _CHANGES: dict[Status, frozenset[Status]] = {
@@ -46,7 +48,9 @@ _CHANGES: dict[Status, frozenset[Status]] = {
     Status.SENT: _TAKEN - {Status.SENT},
     Status.UNCONFIRMED: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
     Status.DELIVERED: frozenset(),
-    Status.UNDELIVERED: frozenset(),
+    # The handset's own word, which may come after a carrier's guess: what two receipts make of a message must not
+    # depend on which came first.
+    Status.UNDELIVERED: frozenset({Status.DELIVERED}),
     # Decided anew by a later pass, or sent by staff in the same row.
     Status.NOT_SENT: _STOPPED | {Status.QUEUED},
     Status.FAILED: _STOPPED | {Status.QUEUED},

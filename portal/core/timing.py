@@ -212,6 +212,17 @@ def quiet_from(at: datetime, zone_name: str) -> datetime:
     return _hour_begins(local(at, zone_name).date(), 21, zone_name)
 
 
+def texting_at(at: datetime, zone_name: str, texts_from: int, texts_until: int) -> datetime:
+    """When a text that staff write at `at` goes: at once within these local hours, else when they next begin."""
+    today = local(at, zone_name).date()
+    for day in (today, today + timedelta(days=1)):
+        begins = _hour_begins(day, texts_from, zone_name)
+        ends = _hour_begins(day + timedelta(days=texts_until // 24), texts_until % 24, zone_name)
+        if at < ends:
+            return max(at, begins).astimezone(UTC)
+    raise AssertionError("tomorrow's hours are still to come")
+
+
 def missed_days(
     watched_since: datetime, now: datetime, zone_name: str, window_start: int, handled: Collection[date]
 ) -> list[date]:

@@ -7,14 +7,21 @@ from functools import cache
 from itertools import takewhile
 from urllib.parse import quote
 
-from portal.core import again
-from portal.core.numbers import LineKind, PhoneNumber, PhoneType, as_people_say, number_to_text, why_not_textable
+from portal.core import again, receipts, reply_words
+from portal.core.numbers import (
+    LineKind,
+    PhoneNumber,
+    PhoneType,
+    as_people_say,
+    find_textable,
+    why_not_textable,
+)
 from portal.core.phrases import clock_time, counted, day, listed, moment, on, plain
 from portal.core.reasons import Reason
-from portal.core.reminders import Preference, Sending
+from portal.core.reminders import DAILY_LIMIT, Preference, Sending
 from portal.core.states import Status
 
-_MOST_NUMBERS = 3  # in one sentence
+MOST_NUMBERS = 3  # in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Context:
     sending_changed: datetime | None = None
     sender: str = ""
     numbers: Sequence[PhoneNumber] | None = None
+    out_of_service: datetime | None = None  # when the phone company said so of the number that would be texted
     country: str = ""
     countries: frozenset[str] = frozenset()
     preference: Preference | None = None  # the patient's own
@@ -141,15 +149,24 @@ def _no_mobile_number(c: Context) -> Words:
             what = "it is a mobile" if number.kind is LineKind.MOBILE else "it may be a mobile"
             says = f"{c.name} has {_said(number, c)}, filed as {number.type}: {what}."
             return Words(heading, says, "File it as Mobile", c.patient_place)
-    all_ = listed([f"{_said(number, c)} ({number.type})" for number in c.numbers[:_MOST_NUMBERS]])
+    all_ = listed([f"{_said(number, c)} ({number.type})" for number in c.numbers[:MOST_NUMBERS]])
     return Words(heading, f"{c.name} has {all_}.", "Add a mobile", c.patient_place)
 
 
 def _invalid_mobile_number(c: Context) -> Words:
-    mobiles = [number for number in c.numbers or () if number.type is PhoneType.MOBILE][:_MOST_NUMBERS]
+    mobiles = [number for number in c.numbers or () if number.type is PhoneType.MOBILE][:MOST_NUMBERS]
     causes = [plain(why_not_textable(number.raw, c.country, c.countries), 200) for number in mobiles]
     says = f"{listed(causes)}." if causes else "What is filed as Mobile cannot take a text."
     return Words("The mobile number cannot be right", says, "Correct the number", c.patient_place)
+
+
+def _number_not_in_service(c: Context) -> Words:
+    dead = find_textable(c.numbers or (), c.countries)
+    which = _said(dead, c) if dead else "This number"
+    when = f" {on(c.out_of_service.date(), c.today)}" if c.out_of_service else ""
+    whom = plain(c.first_name) or "the patient"
+    says = f"{which} is not in service: so the phone company said{when}. Ask {whom} for a new one."
+    return Words("The mobile number is not in service", says, "Correct the number", c.patient_place)
 
 
 def _prefers_email(c: Context) -> Words:
@@ -178,13 +195,14 @@ def _whose_preference(reason: Reason, c: Context) -> str:
 def _opted_out(c: Context) -> Words:
     when = f" {moment(c.opted_out, c.today)}" if c.opted_out else ""
     open_record = f"Open {c.name}'s record" if c.first_name else "Open the patient's record"
+    back = f", by texting START to {c.sender}" if c.sender.startswith("+") else ""
+    undo = f"Only whoever has that phone can undo it{back}."
     if c.opt_out == "reply":
         number = as_people_say(c.opt_out_number, c.country) if c.opt_out_number else "The number"
-        back = f", by texting START to {c.sender}" if c.sender.startswith("+") else ""
-        says = f"{number} replied STOP to this practice{when}. Only whoever has that phone can undo it{back}."
+        says = f"{number} replied STOP to this practice{when}. {undo}"
         return Words(f"{c.name} replied STOP", says, open_record, c.patient_place)
     if c.opt_out == "carrier":
-        says = f"The phone company reported{when} that this number takes no texts from this practice."
+        says = f"The phone company reported{when} that this number takes no texts from this practice. {undo}"
         return Words(f"{c.name} opted out of texts", says, open_record, c.patient_place)
     if c.opt_out == "staff":
         says = _by("Recorded", Reason.OPTED_OUT, c).strip() or f"Recorded{when}."
@@ -196,6 +214,14 @@ def _patient_archived(c: Context) -> Words:
     says = "Archived patients are not texted." + _by("Archived", Reason.PATIENT_ARCHIVED, c)
     whose = f"{c.name}'s" if c.first_name else "the patient's"
     return Words(f"{c.name} is archived", says, f"Open {whose} record", c.patient_place)
+
+
+def _daily_limit(c: Context) -> Words:
+    says = (
+        f"{DAILY_LIMIT} automatic texts for {c.name if c.first_name else 'the patient'} are the most of a day, "
+        "and so many have gone or are on their way. See whether appointments were moved again and again."
+    )
+    return Words("Too many texts in one day", says, _text_now(c), c.patient_place)
 
 
 def _no_credits(c: Context) -> Words:
@@ -295,10 +321,12 @@ _REASONS: Mapping[Reason, Callable[[Context], Words]] = {
     Reason.NO_TEMPLATE: _no_template,
     Reason.NO_MOBILE_NUMBER: _no_mobile_number,
     Reason.INVALID_MOBILE_NUMBER: _invalid_mobile_number,
+    Reason.NUMBER_NOT_IN_SERVICE: _number_not_in_service,
     Reason.PREFERS_EMAIL: _prefers_email,
     Reason.PREFERS_NONE: _prefers_none,
     Reason.OPTED_OUT: _opted_out,
     Reason.PATIENT_ARCHIVED: _patient_archived,
+    Reason.DAILY_LIMIT: _daily_limit,
     Reason.NO_CREDITS: _no_credits,
     Reason.APPOINTMENT_CANCELLED: _appointment_cancelled,
     Reason.BOOKED_TOO_LATE: _booked_too_late,
@@ -327,65 +355,6 @@ def who_changed(reason: Reason, c: Context) -> str:
 
 def _said(number: PhoneNumber, c: Context) -> str:
     return as_people_say(number.e164, c.country) if number.e164 else f'"{plain(number.raw, 40)}"'
-
-
-# --- what was found where a reason does not hold ------------------------------------------------------------
-
-# Reasons with one label are two sides of one question.
-LABELS: Mapping[Reason, str] = {
-    Reason.SENDING_OFF: "Sending",
-    Reason.BUSINESS_REMINDERS_OFF: "Business",
-    Reason.NO_TEMPLATE: "Appointment type",
-    Reason.NO_MOBILE_NUMBER: "Mobile number",
-    Reason.INVALID_MOBILE_NUMBER: "Mobile number",
-    Reason.PREFERS_EMAIL: "Preference",
-    Reason.PREFERS_NONE: "Preference",
-    Reason.OPTED_OUT: "Opt-out",
-    Reason.PATIENT_ARCHIVED: "Patient",
-    Reason.NO_CREDITS: "Credits",
-}
-
-
-def found(reason: Reason, c: Context) -> str:
-    """What the check found where the reason does not hold."""
-    match reason:
-        case Reason.SENDING_OFF:
-            return "On for the practice"
-        case Reason.BUSINESS_REMINDERS_OFF:
-            return f"{plain(c.business) or 'The business'} sends reminders"
-        case Reason.NO_TEMPLATE:
-            return f'"{plain(c.appointment_type)}" uses "{plain(c.template)}"'
-        case Reason.NO_MOBILE_NUMBER | Reason.INVALID_MOBILE_NUMBER:
-            return _found_number(reason, c)
-        case Reason.PREFERS_EMAIL | Reason.PREFERS_NONE:
-            whose = f"{c.name}'s own" if c.preference else "the practice's default"
-            return f"{c.preference or c.default_preference or 'Not known'} ({whose})"
-        case Reason.OPTED_OUT:
-            return "None"
-        case Reason.PATIENT_ARCHIVED:
-            return "The record is active"
-        case Reason.NO_CREDITS:
-            return _found_credits(c)
-    raise ValueError(f"{reason} is no check")
-
-
-def _found_number(reason: Reason, c: Context) -> str:
-    to = number_to_text(c.numbers or (), c.countries)
-    if to:
-        says = "is filed as Mobile" if reason is Reason.NO_MOBILE_NUMBER else "can be texted"
-        return f"{as_people_say(to, c.country)} {says}"
-    if reason is Reason.INVALID_MOBILE_NUMBER:
-        return "None is filed as Mobile"
-    typed = [f'"{plain(number.raw, 40)}"' for number in c.numbers or () if number.type is PhoneType.MOBILE]
-    return f"{listed(typed[:_MOST_NUMBERS])} {'is' if len(typed) == 1 else 'are'} filed as Mobile"
-
-
-def _found_credits(c: Context) -> str:
-    if c.credits_taken:
-        taken = "was" if c.credits_taken == 1 else "were"
-        return f"{counted(c.credits_taken, 'credit')} {taken} taken for this message"
-    needs = f"this message needs {c.credits_needed:,}" if c.credits_needed else "its cost is not known without a text"
-    return f"{c.credits_left or 0:,} left, {needs}"
 
 
 # --- what became of a message -------------------------------------------------------------------------------
@@ -438,6 +407,8 @@ def _answer(code: str) -> str:
 
 def event(name: str, detail: str) -> str:
     """What happened, from a message's event and its detail."""
+    if reported := receipts.in_words(name, detail):
+        return reported
     match name:
         case Status.QUEUED:
             return "Scheduled: nothing stood in its way"
@@ -461,6 +432,8 @@ def event(name: str, detail: str) -> str:
             return "Tried: the provider asked us to slow down; it is tried again by itself"
         case Reason.PROVIDER_ACCOUNT:
             return f"Tried: the provider refuses our account ({plain(detail, 40)}); it waits until that is mended"
+    if said := reply_words.event(name, detail):
+        return said
     known = next((outcome.word for status, outcome in OUTCOMES.items() if status == name), "")
     return known or plain(name)
 

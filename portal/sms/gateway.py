@@ -7,12 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from requests import Response, Session
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from vonage import Auth, HttpClientOptions, Vonage
 from vonage_messages.models import Sms
@@ -29,25 +26,19 @@ from portal.sms.answers import (
     outcome_of_id,
 )
 from portal.sms.loopback import is_loopback
+from portal.sms.session import AccountError, Session, certificates
 
 CONNECT_TIMEOUT = 3.05  # seconds
 READ_TIMEOUT = 20.0
-# Servers and the boxes between drop a silent connection, often without a word: a text written
-# to it would be in doubt. Five seconds is the shortest such limit in wide use.
-LONGEST_IDLE = 4.0
 SHORTEST_TTL, LONGEST_TTL = 20, 604_800  # seconds
 LONGEST_TEXT = 3_200
 LONGEST_CLIENT_REF = 40
 TOKEN_AGE = 300.0  # seconds; the SDK's tokens hold for 900
 
-_DEFAULT_HOSTS = ("api.nexmo.com", "rest.nexmo.com")
+DEFAULT_HOSTS = ("api.nexmo.com", "rest.nexmo.com")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _SENDER_NUMBER = re.compile(r"\+?[1-9][0-9]{2,14}")
 _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[ -~]{1,11}")
-
-
-class AccountError(Exception):
-    """The account's settings cannot be used; the text says which, in words, with no secret in it."""
 
 
 class BalanceError(Exception):
@@ -61,6 +52,7 @@ class Account:
     application_id: str | None = None
     private_key: str | None = None  # a path, or the key itself
     base_url: str | None = None  # None: Vonage's own
+    webhook_url: str | None = None  # where receipts go; None: where the account says
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +78,14 @@ class Gateway:
         self._auth = _auth(account)
         self._has_key = bool(account.api_key) or account.base_url is not None
         self._timeout = (connect_timeout, read_timeout)
-        url = urlsplit(account.base_url or f"https://{_DEFAULT_HOSTS[0]}")
+        url = urlsplit(account.base_url or f"https://{DEFAULT_HOSTS[0]}")
         self._is_plain = url.scheme == "http"
-        self._hosts = (url.netloc, url.netloc) if account.base_url else _DEFAULT_HOSTS
+        self._hosts = (url.netloc, url.netloc) if account.base_url else DEFAULT_HOSTS
         self._proxies = {} if is_loopback(url.hostname) else get_environ_proxies(url.geturl())
-        self._verify = _certificates()
+        self._verify = certificates()
+        self._webhook_url = account.webhook_url
         self._local = threading.local()
-        self._sessions: WeakSet[_Session] = WeakSet()  # weak: a thread's ends with it
+        self._sessions: WeakSet[Session] = WeakSet()  # weak: a thread's ends with it
         _keep_quiet()
 
     @staticmethod
@@ -123,6 +116,7 @@ class Gateway:
         """One POST, and what became of it. Never raises. `ttl_seconds`: how long the text is of use."""
         try:
             prepared.ttl = int(min(max(ttl_seconds, SHORTEST_TTL), LONGEST_TTL))
+            prepared.webhook_url = self._webhook_url
             answer = self._client().messages.send(prepared)
         except Exception as error:
             return outcome_of_error(error)
@@ -137,7 +131,7 @@ class Gateway:
         try:
             return float(client.account.get_balance().value)
         except Exception as error:
-            raise BalanceError(_in_words(outcome_of_error(error))) from None
+            raise BalanceError(in_words(outcome_of_error(error), "balance")) from None
         finally:
             session.close()
 
@@ -155,54 +149,14 @@ class Gateway:
             self._sessions.add(session)
         return local.client
 
-    def _new_client(self) -> tuple[Vonage, "_Session"]:
+    def _new_client(self) -> tuple[Vonage, "Session"]:
         # With more, the SDK and urllib3 send a POST again whose connection closed without an answer.
         options = HttpClientOptions(api_host=self._hosts[0], rest_host=self._hosts[1], pool_maxsize=1, max_retries=0)
         client = Vonage(self._auth, options)
-        session = _Session(self._timeout, self._is_plain, self._proxies, self._verify)
+        session = Session(self._timeout, self._is_plain, self._proxies, self._verify)
         client.http_client._session.close()
         client.http_client._session = session
         return client, session
-
-
-class _Session(Session):
-    """The SDK's session, with what the SDK has no option for."""
-
-    def __init__(
-        self, timeout: tuple[float, float], is_plain: bool, proxies: dict[str, str], verify: str | bool
-    ) -> None:
-        super().__init__()
-        self._timeout = timeout
-        self._is_plain = is_plain
-        self._used_at = time.monotonic()
-        # Left to requests, the environment is read at each call, and a .netrc with an entry for the
-        # host replaces our Authorization.
-        self.trust_env = False
-        self.proxies = proxies
-        self.verify = verify
-        self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self.mount("https://", self._adapter)
-        self.mount("http://", self._adapter)
-
-    def request(self, method: str, url: Any, *args: Any, **kwargs: Any) -> Response:
-        if self._is_plain:
-            url = url.replace("https://", "http://", 1)  # the SDK knows https only
-        if time.monotonic() - self._used_at > LONGEST_IDLE:
-            self.close()
-        try:
-            return super().request(method, url, *args, **kwargs | {"timeout": self._timeout})
-        finally:
-            self._used_at = time.monotonic()
-
-    def close(self) -> None:
-        """Close the sockets too: requests only forgets its pools, and the SDK's last answer holds one."""
-        for manager in (self._adapter.poolmanager, *self._adapter.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 (its __iter__ raises)
-                manager.pools[key].close()
-        super().close()
-
-    def get_redirect_target(self, resp: Response) -> None:
-        """Never follow: a 307 or 308 would POST again."""
 
 
 class _Token:
@@ -245,16 +199,6 @@ def _auth(account: Account) -> Auth:
     return auth
 
 
-def _certificates() -> str | bool:
-    """The certificates to trust, as requests reads them from the environment; True: its own."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        if path := os.environ.get(name):
-            if not os.path.exists(path):
-                raise AccountError(f"{name} names a file that is not there.")
-            return path
-    return True
-
-
 def _private_key(key: str | None) -> str | None:
     """The key itself. The SDK takes for a path only what has a file extension."""
     if key is None or "-----BEGIN" in key:
@@ -273,7 +217,8 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-def _in_words(failure: Failure) -> str:
+def in_words(failure: Failure, what: str) -> str:
+    """Why the provider did not give what it was asked for."""
     match failure:
         case AccountRefused(code):
             return f"Vonage refuses the account ({code})."
@@ -282,4 +227,4 @@ def _in_words(failure: Failure) -> str:
         case Throttled(retry_after):
             return f"Vonage asks to wait {retry_after:.0f} seconds."
         case Refused(code) | InDoubt(code):
-            return f"Vonage gave no balance ({code})."
+            return f"Vonage gave no {what} ({code})."

@@ -44,6 +44,8 @@ class Appointment(PracticeOwned, Imported, Model):
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revision: Mapped[int] = mapped_column(default=0)
     moved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when its present revision began
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by a reply of the patient's
+    confirmed_revision: Mapped[int | None]  # for which time
 
     __table_args__ = (
         referable(),
@@ -57,6 +59,11 @@ class Appointment(PracticeOwned, Imported, Model):
         Index("ix_appointments_patient", "practice_id", "patient_id", "starts_at"),
         Index("ix_appointments_starts_at", "starts_at"),
     )
+
+    @property
+    def is_confirmed(self) -> bool:
+        """For the time at which it is now."""
+        return self.confirmed_at is not None and self.confirmed_revision == self.revision
 
 
 def find_appointment(session: Session, external_id: str) -> Appointment | None:

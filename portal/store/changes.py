@@ -25,6 +25,8 @@ class Subject(StrEnum):
 # Fields of settings; a patient's are in `core/contacts.py`.
 SENDING = "sending"  # of the practice
 CREDITS = "credits"
+TEXT_HOURS = "text_hours"
+ALARM_SHARE = "alarm_share"
 SMS_REMINDERS = "sms_reminders"  # of a business
 REMINDER_TEMPLATE = "reminder_template"  # of an appointment type
 

@@ -1,14 +1,16 @@
 """The ledger of credits. A practice's balance is the sum of its entries; the database itself keeps it so."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DDL, CheckConstraint, Index, Text, event, insert, select
+from sqlalchemy import DDL, CheckConstraint, Index, Text, event, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, belongs_to, row_id, table_of
+from portal.store.messages import BILLED_OTHERWISE, Message
 from portal.store.types import RowId, UtcDateTime, words
 
 
@@ -102,6 +104,36 @@ def record_entries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of practice_id, at, kind, amount, message_id, reference."""
     if rows:
         session.execute(insert(table_of(CreditEntry)), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """A message for which the provider bills other parts than we took credits for. `price`: in millionths."""
+
+    message_id: int
+    charged: int
+    parts: int
+    price: int | None
+    currency: str | None
+    sent_at: datetime | None
+
+
+def list_billed_otherwise(session: Session, most: int) -> list[Billed]:
+    """The newest first."""
+    rows = session.execute(
+        select(
+            Message.id,
+            Message.charged,
+            Message.billed_parts,
+            Message.billed_price,
+            Message.billed_currency,
+            Message.sent_at,
+        )
+        .where(text(BILLED_OTHERWISE))
+        .order_by(Message.id.desc())
+        .limit(most)
+    )
+    return [Billed(*row) for row in rows]
 
 
 def list_entries(session: Session, most: int | None, before: int | None = None) -> Sequence[CreditEntry]:

@@ -2,6 +2,7 @@
 hand to the decision."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -10,10 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from portal.core.ahead import day_begins
 from portal.core.reasons import Reason
 from portal.core.reminders import Facts
-from portal.core.states import RETRIED_BY_PASS, Status
+from portal.core.states import HANDED_OVER, RETRIED_BY_PASS, Status
 from portal.core.text import Details, Template, TemplateError, compile_template
+from portal.core.timing import due_date
 from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs
@@ -58,6 +61,9 @@ class Reminder:
 
 
 _DAY = timedelta(days=1)
+# What counts towards the texts of a day. Of two that wait, neither stands in the other's way: the pass that queued
+# both has counted them.
+_SPOKEN_FOR = HANDED_OVER | {Status.QUEUED}
 _AT_ONCE = 2000  # below every database's limit of values in one statement
 
 _APPOINTMENT = (
@@ -106,6 +112,9 @@ MESSAGE_STATE = (
     Message.written_by,
 )
 
+_PATIENT, _TIMEZONE, _STARTS_WALL = (
+    _APPOINTMENT.index(column) for column in (Appointment.patient_id, Appointment.timezone, Appointment.starts_wall)
+)
 _COLUMNS = (*_APPOINTMENT, *_SETTINGS, *MESSAGE_STATE)
 _SELECT = (
     select(*_COLUMNS)
@@ -237,7 +246,7 @@ _FIND = (
 
 
 def find(session: Session, which: ColumnElement[bool]) -> Found | None:
-    """All of it in one query: a page that shows one appointment asks no more."""
+    """All of it in two queries: a page that shows one appointment asks no more."""
     rows = session.execute(_FIND.where(which)).all()
     if not rows:
         return None
@@ -251,6 +260,7 @@ def find(session: Session, which: ColumnElement[bool]) -> Found | None:
         {patient.id: [number.as_number() for number in numbers]},
         frozenset(opt_out.patient_id for opt_out in opt_outs if opt_out.patient_id),
         frozenset(opt_out.e164 for opt_out in opt_outs if opt_out.e164),
+        list_texts(session, [patient.id], [_day_of(rows[0], practice)], _SPOKEN_FOR),
     )
     return Found(
         practice, appointment, business, type_, template, patient, message, numbers, tuple(opt_outs), reminder
@@ -259,7 +269,7 @@ def find(session: Session, which: ColumnElement[bool]) -> Found | None:
 
 def list_of_messages(session: Session, practice: Practice, message_ids: Sequence[int]) -> dict[int, Reminder]:
     """By message id. A message that belongs to an appointment's former revision is left out."""
-    found = _list(session, practice, Message.id.in_(message_ids))
+    found = _list(session, practice, Message.id.in_(message_ids), counted=HANDED_OVER)
     return {reminder.message.id: reminder for reminder in found if reminder.message}
 
 
@@ -281,20 +291,55 @@ def usable_template(body: str | None, problem: str | None) -> Template | None:
         return None
 
 
-def _list(session: Session, practice: Practice, *where: ColumnElement[bool]) -> list[Reminder]:
-    return _read(session, practice, _SELECT.where(*where))
+def _list(
+    session: Session, practice: Practice, *where: ColumnElement[bool], counted: Collection[Status] = _SPOKEN_FOR
+) -> list[Reminder]:
+    return _read(session, practice, _SELECT.where(*where), counted)
 
 
-def _read(session: Session, practice: Practice, wanted: Executable) -> list[Reminder]:
+def _read(
+    session: Session, practice: Practice, wanted: Executable, counted: Collection[Status] = _SPOKEN_FOR
+) -> list[Reminder]:
     found: list[Reminder] = []
     countries = practice.countries
     for rows in session.execute(wanted).partitions(_AT_ONCE):
-        patients = {row[3] for row in rows}
+        patients = {row[_PATIENT] for row in rows}
         numbers = list_numbers(session, patients)
         opted_patients, opted_numbers = list_opt_outs(
             session, patients, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
         )
-        found += [_reminder(row, practice, countries, numbers, opted_patients, opted_numbers) for row in rows]
+        days = {_day_of(row, practice) for row in rows}
+        texts = list_texts(session, patients, days, counted)
+        found += [_reminder(row, practice, countries, numbers, opted_patients, opted_numbers, texts) for row in rows]
+    return found
+
+
+def _day_of(row: Any, practice: Practice) -> tuple[str, date]:
+    """The zone and the local date on which the reminder is due."""
+    return row[_TIMEZONE], due_date(row[_STARTS_WALL].date(), practice.lead_days)
+
+
+def list_texts(
+    session: Session, patients: Collection[int], days: Collection[tuple[str, date]], counted: Collection[Status]
+) -> dict[tuple[int, str, date], set[int]]:
+    """The ids of the automatic texts that were decided on each of these (zone, local date)s, by patient, zone and
+    date."""
+    if not patients:
+        return {}
+    bounds = {day: (day_begins(day[1], day[0]), day_begins(day[1] + _DAY, day[0])) for day in days}
+    rows = session.execute(
+        select(Message.patient_id, Message.id, Message.pass_at).where(
+            Message.patient_id.in_(patients),
+            Message.pass_at >= min(begin for begin, _ in bounds.values()),
+            Message.pass_at < max(end for _, end in bounds.values()),
+            Message.status.in_(counted),
+        )
+    ).all()
+    found: dict[tuple[int, str, date], set[int]] = {}
+    for patient_id, id_, at in rows:
+        for (zone, day), (begin, end) in bounds.items():
+            if begin <= at < end:
+                found.setdefault((patient_id, zone, day), set()).add(id_)
     return found
 
 
@@ -305,6 +350,7 @@ def _reminder(
     numbers: dict[int, list[Any]],
     opted_patients: frozenset[int],
     opted_numbers: frozenset[str],
+    texts: Mapping[tuple[int, str, date], AbstractSet[int]],
 ) -> Reminder:
     (
         appointment_id,
@@ -334,6 +380,7 @@ def _reminder(
         archived,
         *message,
     ) = row
+    theirs = texts.get((patient_id, *_day_of(row, practice)), frozenset())
     return Reminder(
         appointment_id,
         external_id,
@@ -368,6 +415,7 @@ def _reminder(
                 ends_local=ends_wall,
                 country=practice.country,
             ),
+            texts_that_day=len(theirs - {message[0]}),
         ),
         MessageState(*message) if message[0] is not None else None,
     )

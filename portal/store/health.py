@@ -108,10 +108,30 @@ def list_missed_days(session: Session, since: date) -> Sequence[tuple[str, str, 
     ).all()
 
 
-def list_businesses_watched(session: Session) -> Sequence[tuple[int, str, int, datetime | None]]:
-    """(business, time zone, window start, watched since) of every business; the last is None before the first run."""
-    return session.execute(
-        select(Business.id, Business.timezone, Practice.window_start, Business.watched_since).join(
-            Practice, Practice.id == Business.practice_id
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """`since`: from when the business is watched; None before the first run."""
+
+    id: int
+    practice_id: str
+    name: str
+    timezone: str
+    window_start: int
+    since: datetime | None
+
+
+def list_businesses_watched(session: Session) -> list[Watched]:
+    """Every business of the host."""
+    rows = session.execute(
+        select(
+            Business.id,
+            Practice.id,
+            Business.name,
+            Business.timezone,
+            Practice.window_start,
+            Business.watched_since,
         )
-    ).all()
+        .join(Practice, Practice.id == Business.practice_id)
+        .order_by(Business.id)
+    )
+    return [Watched(*row) for row in rows]

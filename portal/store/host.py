@@ -10,6 +10,9 @@ from portal.store.database import Model, insert_ignoring, table_of
 from portal.store.types import UtcDateTime
 
 ACCOUNT_REFUSED = "account-refused"  # {code, since, probe_at}: the provider refuses our account
+ACCOUNT_REPORTED = "account-reported"  # {code, since, at}: receipts name a fault of our account
+STALE_WEBHOOK = "stale-webhook"  # {at}: the last that was signed by the provider, and came too late to be taken
+POLLED_REPLIES = "polled-replies"  # {until}: replies are known from the provider's records up to then
 ZONE_RULES = "zone-rules"  # {version}: of the time zones that the stored instants follow
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    case,
     event,
     func,
     insert,
@@ -43,6 +44,7 @@ from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, 
 DAY_BEFORE = "day-before"
 
 BUT_REMINDERS = "kind <> 'reminder'"
+BILLED_OTHERWISE = "billed_parts <> charged"
 
 
 def has_reason(reason: Reason) -> str:
@@ -53,10 +55,15 @@ def has_reason(reason: Reason) -> str:
 class Message(PracticeOwned, Model):
     """`to`, `body` and `segments` are empty where it was not sent for a reason above `no-credits`.
 
+    Of one that came in, `sender` is the patient's number and `to` the practice's.
+
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
     `refused`: a fingerprint of the number, text and sender that the provider refused. `written_by`: who of the staff
     sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
     `form_key`: of the form that wrote it, which may come twice.
+
+    `billed_parts`, `billed_price` (millionths of `billed_currency`): as the provider says. `asked_at`: when its
+    records were last asked for it.
     """
 
     __tablename__ = "messages"
@@ -91,6 +98,10 @@ class Message(PracticeOwned, Model):
     written_by: Mapped[str | None] = mapped_column(Text)
     written_by_id: Mapped[int | None] = mapped_column(RowId)
     form_key: Mapped[str | None] = mapped_column(Text)
+    billed_parts: Mapped[int | None]
+    billed_price: Mapped[int | None] = mapped_column(RowId)
+    billed_currency: Mapped[str | None] = mapped_column(Text)
+    asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         referable(),
@@ -121,6 +132,7 @@ class Message(PracticeOwned, Model):
         Index("ix_messages_log", "practice_id", "id"),
         Index("ix_messages_status", "practice_id", "status", "id"),
         Index("ix_messages_patient", "practice_id", "patient_id", "id"),
+        Index("ix_messages_patient_pass", "practice_id", "patient_id", "pass_at"),
         Index("ix_messages_created", "practice_id", "created_at", "status"),
         Index("ix_messages_business", "practice_id", "business_id", "id"),
         Index("ix_messages_appointment", "practice_id", "appointment_id", "id"),
@@ -133,6 +145,13 @@ class Message(PracticeOwned, Model):
             "id",
             sqlite_where=text(BUT_REMINDERS),
             postgresql_where=text(BUT_REMINDERS),
+        ),
+        Index(
+            "ix_messages_billed_otherwise",
+            "practice_id",
+            "id",
+            sqlite_where=text(BILLED_OTHERWISE),
+            postgresql_where=text(BILLED_OTHERWISE),
         ),
         # A message may have several reasons: one index for each, of the few rows that have it.
         *(
@@ -276,6 +295,7 @@ def mark_sending(session: Session, message_ids: Collection[int], claim: str, now
                 claim=claim,
                 claimed_at=now,
                 attempts=Message.attempts + 1,
+                asked_at=None,
             )
             .execution_options(synchronize_session=False)
         )
@@ -319,6 +339,7 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
 
 # When it went, was decided or came: what a page shows, and a search for dates goes by.
 message_at = func.coalesce(Message.sent_at, Message.pass_at, Message.created_at)
+_patients_number = case((Message.direction == Direction.INBOUND, Message.sender), else_=Message.to)
 _INDEXED = frozenset({"to_number", "body", "patient_id", "pass_at"})
 _AT_ONCE = 1000  # below every database's limit of values in one statement
 
@@ -332,11 +353,11 @@ def index_messages(
     """
     for start in range(0, len(message_ids), _AT_ONCE):
         filed: dict[str, list[search.Filed]] = {}
-        for practice_id, id_, to, body, at, first_name, last_name in session.execute(
+        for practice_id, id_, number, body, at, first_name, last_name in session.execute(
             select(
                 Message.practice_id,
                 Message.id,
-                Message.to,
+                _patients_number,
                 Message.body,
                 message_at,
                 Patient.first_name,
@@ -345,7 +366,7 @@ def index_messages(
             .join(Patient, Patient.id == Message.patient_id, isouter=True)
             .where(Message.id.in_(message_ids[start : start + _AT_ONCE]))
         ):
-            words = index_words((first_name or "", last_name or "", body or ""), to)
+            words = index_words((first_name or "", last_name or "", body or ""), number)
             filed.setdefault(practice_id, []).append(search.Filed(id_, words, sent_by or at))
         for practice_id, rows in filed.items():
             search.file(session, practice_id, rows, are_new=are_new)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, event, select, union_all
+from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, event, select, union_all, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
@@ -49,6 +49,8 @@ class Patient(PracticeOwned, Imported, Model):
 class PhoneRow(PracticeOwned, Imported, Model):
     """A number as staff typed it, and what the phone library made of it when it was saved.
 
+    `out_of_service`: the E.164 number of which the phone company said so. It holds while the row has that number.
+
     A number that staff removed keeps its row (`removed_at`), so that the next import does not bring it back.
     """
 
@@ -66,6 +68,8 @@ class PhoneRow(PracticeOwned, Imported, Model):
     from_export: Mapped[bool]
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     backwards: Mapped[str] = mapped_column(_IN_PLAIN_ORDER, server_default="")  # its digits, to search for its end
+    out_of_service: Mapped[str | None] = mapped_column(Text)
+    out_of_service_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         belongs_to("patient_id", "patients"),
@@ -76,11 +80,18 @@ class PhoneRow(PracticeOwned, Imported, Model):
 
     def retype(self, number: str, country: str) -> None:
         """Take another number, as typed; it is parsed here, once, and never in a pass."""
+        before = self.e164
         for column, value in parsed_columns(number, country).items():
             setattr(self, column, value)
+        if self.e164 != before:
+            self.out_of_service = self.out_of_service_at = None
+
+    @property
+    def is_out_of_service(self) -> bool:
+        return self.e164 is not None and self.out_of_service == self.e164
 
     def as_number(self) -> PhoneNumber:
-        return PhoneNumber(self.type, self.number, self.e164, self.region, self.kind)
+        return PhoneNumber(self.type, self.number, self.e164, self.region, self.kind, self.is_out_of_service)
 
 
 @event.listens_for(Patient, "before_insert")
@@ -114,6 +125,7 @@ class OptOut(PracticeOwned, Model):
     __table_args__ = (
         belongs_to("patient_id", "patients"),
         CheckConstraint("(e164 IS NULL) <> (patient_id IS NULL)", name="number_or_patient"),
+        Index("uq_opt_outs_practice_id_id", "practice_id", "id", unique=True),  # what a reply refers to
         Index("ix_opt_outs_e164", "practice_id", "e164"),
         Index("ix_opt_outs_patient", "practice_id", "patient_id"),
     )
@@ -127,13 +139,56 @@ def list_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, li
     """Each patient's numbers in the order entered. Reads columns, not objects: a pass reads thousands."""
     numbers: dict[int, list[PhoneNumber]] = {}
     rows = session.execute(
-        select(PhoneRow.patient_id, PhoneRow.type, PhoneRow.number, PhoneRow.e164, PhoneRow.region, PhoneRow.kind)
+        select(
+            PhoneRow.patient_id,
+            PhoneRow.type,
+            PhoneRow.number,
+            PhoneRow.e164,
+            PhoneRow.region,
+            PhoneRow.kind,
+            PhoneRow.out_of_service,
+        )
         .where(PhoneRow.patient_id.in_(patient_ids), PhoneRow.removed_at.is_(None))
         .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
     )
-    for patient_id, type_, number, e164, region, kind in rows:
-        numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind))
+    for patient_id, type_, number, e164, region, kind, out_of_service in rows:
+        is_out = e164 is not None and out_of_service == e164
+        numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind, is_out))
     return numbers
+
+
+def mark_out_of_service(session: Session, e164s: Collection[str], at: datetime) -> None:
+    """The phone company says that no text can reach these numbers: of every patient who has one."""
+    if e164s:
+        session.execute(
+            update(PhoneRow)
+            .where(PhoneRow.e164.in_(e164s), PhoneRow.out_of_service.is_distinct_from(PhoneRow.e164))
+            .values(out_of_service=PhoneRow.e164, out_of_service_at=at)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def lift_out_of_service(session: Session, e164s: Collection[str]) -> None:
+    """Something arrived at these numbers, or came from them."""
+    if e164s:
+        session.execute(
+            update(PhoneRow)
+            .where(PhoneRow.e164.in_(e164s), PhoneRow.out_of_service.is_not(None))
+            .values(out_of_service=None, out_of_service_at=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def record_carrier_opt_outs(session: Session, e164s: Collection[str], at: datetime) -> None:
+    """The phone company says that these numbers have opted out: once, while that stands."""
+    known = session.scalars(
+        select(OptOut.e164).where(
+            OptOut.e164.in_(e164s), OptOut.source == OptOutSource.CARRIER, OptOut.lifted_at.is_(None)
+        )
+    )
+    for e164 in sorted(set(e164s) - set(known)):
+        session.add(OptOut(source=OptOutSource.CARRIER, e164=e164, recorded_at=at))
+    session.flush()
 
 
 def list_patients_after(session: Session, after: int, most: int) -> list[tuple[int, str]]:

@@ -22,7 +22,11 @@ from portal.store.types import RowId, UtcDateTime, words
 
 
 class Practice(Imported, Model):
-    """One clinic's account. `credits` is kept by the ledger's trigger: nothing else writes it."""
+    """One clinic's account. `credits` is kept by the ledger's trigger: nothing else writes it.
+
+    `texts_from`, `texts_until`: the local hours between which texts by staff go. `alarm_share`: more per cent of a
+    day's texts undelivered are an alarm.
+    """
 
     __tablename__ = "practices"
     IMPORTED_FIELDS = (
@@ -45,6 +49,15 @@ class Practice(Imported, Model):
     sending: Mapped[Sending] = mapped_column(words(Sending), default=Sending.REHEARSAL)
     sending_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sender: Mapped[str] = mapped_column(Text)  # up to 11 letters and digits, or a number in E.164
+    texts_from: Mapped[int] = mapped_column(
+        CheckConstraint("texts_from BETWEEN 0 AND 12", name="texts_from"), default=8, server_default="8"
+    )
+    texts_until: Mapped[int] = mapped_column(
+        CheckConstraint("texts_until BETWEEN 13 AND 24", name="texts_until"), default=21, server_default="21"
+    )
+    alarm_share: Mapped[int] = mapped_column(
+        CheckConstraint("alarm_share BETWEEN 1 AND 100", name="alarm_share"), default=20, server_default="20"
+    )
     credits: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

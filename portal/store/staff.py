@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    false,
     inspect,
     or_,
     select,
@@ -31,7 +32,8 @@ class User(UserMixin, Model):
 
     `password`: None until an invitation is taken. `fs_uniquifier`: names the person in sessions and links; a new
     one ends them all. `tf_…`, `mf_…`: the second factor, encrypted by Flask-Security; `tf_last_counter`: the
-    30 seconds whose code was used last. `joined_at`: when the first invitation was taken.
+    30 seconds whose code was used last. `wants_daily_line`: by mail, after the day's first pass; `wants_names`: with
+    the patients' names. `joined_at`: when the first invitation was taken.
     """
 
     __tablename__ = "users"
@@ -49,6 +51,8 @@ class User(UserMixin, Model):
     tf_totp_secret: Mapped[str | None] = mapped_column(Text)
     tf_last_counter: Mapped[int | None] = mapped_column(RowId)
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    wants_daily_line: Mapped[bool] = mapped_column(default=False, server_default=false())
+    wants_names: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     joined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -87,6 +91,15 @@ def list_users(session: Session, practice_id: str | None = None) -> Sequence[Use
     if practice_id is not None:
         found = found.where(User.practice_id == practice_id)
     return session.scalars(found).all()
+
+
+def list_line_readers(session: Session) -> Sequence[User]:
+    """Of the whole host by practice: who wants the day's line by mail, and may see the practice's patients."""
+    return session.scalars(
+        select(User)
+        .where(User.wants_daily_line, User.active, User.joined_at.is_not(None), User.practice_id.is_not(None))
+        .order_by(User.practice_id, User.id)
+    ).all()
 
 
 def has_other_owner(session: Session, user: User) -> bool:

@@ -22,12 +22,14 @@ from portal.web import (
     join,
     limits,
     patients,
+    replies,
     settings,
     sign_in,
     staff,
     static_files,
     texts,
     today,
+    webhooks,
     words,
 )
 from portal.web.access import ANYONE, allow
@@ -69,7 +71,10 @@ def register(app: Flask) -> None:
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
+    app.register_blueprint(replies.pages)
     app.register_blueprint(today.pages)
+    app.register_blueprint(webhooks.pages)
+    sign_in.csrf.exempt(webhooks.pages)
     app.add_url_rule("/", "home", today.home)
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)

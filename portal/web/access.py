@@ -89,7 +89,8 @@ def _check() -> ResponseReturnValue | None:
     access = access_of(current_app, request.endpoint)
     if current_user.is_authenticated and current_user.practice_id is not None:
         with store.reading(current_user.practice_id) as reading:
-            g.practice = store.practices.get_practice(reading, current_user.practice_id)
+            g.frame = store.frame.get_frame(reading, current_user.practice_id)
+            g.practice = g.frame.practice
     if access == ANYONE:
         return None
     if not current_user.is_authenticated:

@@ -7,6 +7,7 @@ from flask_security import current_user, logout_user
 from portal import clock
 from portal.actions import staff
 from portal.actions.staff import StaffRefused
+from portal.core.roles import Permission
 from portal.web.access import SIGNED_IN, allow
 
 pages = Blueprint("account", __name__, url_prefix="/account")
@@ -29,6 +30,15 @@ def rename() -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
+@pages.post("/daily-line")
+@allow(Permission.READ)
+def choose_daily_line() -> ResponseReturnValue:
+    wanted, with_names = bool(request.form.get("wanted")), bool(request.form.get("names"))
+    staff.choose_daily_line(current_user.id, wanted, with_names, clock.now())
+    flash("The day's line comes by mail." if wanted else "The day's line does not come by mail.")
+    return redirect(url_for("account.show"), 303)
+
+
 @pages.post("/sign-out-everywhere")
 @allow(SIGNED_IN)
 def sign_out_everywhere() -> ResponseReturnValue:
@@ -44,5 +54,6 @@ def _page(refused: StaffRefused | None = None) -> str:
         "staff/account.html",
         name=request.form.get("name", current_user.name),
         refused=refused,
+        can_mail=current_app.extensions["portal.settings"].smtp_url is not None,
         codes_left=len(security.mf_recovery_codes_util.get_recovery_codes(current_user)),
     )

@@ -56,7 +56,7 @@ def readyz() -> ResponseReturnValue:
     """Whether the host does its work: 200, or 503 with what is amiss."""
     now = clock.now()
     found = check_readiness(_look_at_queue(), now)
-    answer: dict[str, Any] = {"ready": found.is_ready, **found.codes}
+    answer: dict[str, Any] = {"ready": found.is_ready, **found.codes, "alarms": sorted({*_codes(found)})}
     if _may_watch():
         answer["detail"] = _detail(found, now)
     return answer, 200 if found.is_ready else 503
@@ -75,6 +75,10 @@ def metrics() -> ResponseReturnValue:
     return Response(text, content_type=CONTENT_TYPE)
 
 
+def _codes(found: Readiness) -> list[str]:
+    return [alarm.code.value for alarm in found.alarms]
+
+
 def _detail(found: Readiness, now: datetime) -> dict[str, Any]:
     queue, health = found.queue, found.health
     detail: dict[str, Any] = {
@@ -83,6 +87,15 @@ def _detail(found: Readiness, now: datetime) -> dict[str, Any]:
         "queue_oldest_seconds": queue.oldest_age.total_seconds() if queue.oldest_age else None,
         "workers_alive": len(queue.alive),
         "workers_lost": queue.lost,
+        "alarms": [
+            {
+                "code": alarm.code,
+                "practice": alarm.practice_id,
+                "since": alarm.since.isoformat(),
+                "says": f"{alarm.said.heading}. {alarm.said.says}",
+            }
+            for alarm in found.alarms
+        ],
     }
     if health:
         judged = current_app.extensions["portal.judge"](health, queue, now)

@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from portal.actions.health import Health
 from portal.actions.watch import Readiness
+from portal.core.alarms import Code
 from portal.core.reminders import Sending
 from portal.core.states import Status
 from portal.core.watching import Database, QueueSeen
@@ -37,6 +38,8 @@ def exposition(found: Readiness, recent: dict[Status, int], can_send: bool, now:
         _put_queue(figures, found.queue)
     if found.health:
         _put_health(figures, found.health, now)
+        codes = [alarm.code for alarm in found.alarms]
+        figures.put_each("alarms", "Alarms that stand, by code", "code", {code: codes.count(code) for code in Code})
         figures.put_each(
             "messages_recent",
             "Messages that came into being within 24 hours, by outcome",

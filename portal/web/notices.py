@@ -1,9 +1,10 @@
 """What everyone should know who looks at sending."""
 
-from flask import current_app
+from flask import current_app, g
 
-from portal.actions.notices import notices
+from portal.actions.notices import notices, notices_of
 
 
 def find_notices() -> list[str]:
-    return notices(current_app.extensions["portal.settings"].can_send)
+    can_send = current_app.extensions["portal.settings"].can_send
+    return notices_of(can_send, g.frame.account_refused) if "frame" in g else notices(can_send)

@@ -6,10 +6,11 @@ from flask import Blueprint, abort, g, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from portal import clock
-from portal.actions import appointment_types, businesses, credits, sending
+from portal.actions import appointment_types, businesses, credits, hours, sending
 from portal.actions.appointment_types import NoSuchTemplate, NoSuchType
 from portal.actions.businesses import NoSuchBusiness
 from portal.actions.credits import CreditsRefused
+from portal.actions.hours import SettingRefused
 from portal.actions.sending import NotConfirmed
 from portal.actions.sms import show_sms
 from portal.core.reminders import Sending
@@ -74,7 +75,7 @@ def choose_template(type_id: int) -> ResponseReturnValue:
 def _sms(problem: str = "", field: str = "") -> str:
     before = request.args.get("before", type=int)
     shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, min(before, LARGEST_ID) if before else None)
-    return _page("sms", problem, field, shown=shown, before=before)
+    return _page("sms", problem, field, shown=shown, before=before, earliest=hours.EARLIEST, latest=hours.LATEST)
 
 
 @pages.post("/sms/sending")
@@ -109,6 +110,32 @@ def top_up() -> ResponseReturnValue:
     except CreditsRefused as refused:
         return _refused(_sms, str(refused), refused.field)
     return _done(_sms)
+
+
+@pages.post("/sms/hours")
+@allow(Permission.SETTINGS)
+def set_text_hours() -> ResponseReturnValue:
+    try:
+        hours.set_text_hours(g.practice.id, _number("begin"), _number("end"), clock.now(), who())
+    except SettingRefused as refused:
+        return _refused(_sms, str(refused), "begin")
+    return _done(_sms)
+
+
+@pages.post("/sms/alarm-share")
+@allow(Permission.SETTINGS)
+def set_alarm_share() -> ResponseReturnValue:
+    try:
+        hours.set_alarm_share(g.practice.id, _number("share"), clock.now(), who())
+    except SettingRefused as refused:
+        return _refused(_sms, str(refused), "share")
+    return _done(_sms)
+
+
+def _number(field: str) -> int:
+    """-1 where there is none."""
+    typed = request.form.get(field, "").strip()
+    return int(typed) if typed.isdecimal() and len(typed) < 4 else -1
 
 
 def _is_confirmed() -> bool:

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from portal import clock
 from portal.actions.ahead import forecast
+from portal.actions.alarms import in_words
 from portal.actions.appointment_types import NoSuchTemplate, choose_template
 from portal.actions.businesses import NoSuchBusiness, switch_business
 from portal.actions.file_mobiles import file_mobiles
@@ -17,12 +18,14 @@ from portal.actions.show_message import NoSuchMessage
 from portal.actions.tally import tally
 from portal.actions.today import find_choice, look_ahead
 from portal.actions.worklist import look_at_worklist, mark_dealt_with, take_up_again
+from portal.core.alarms import Code
 from portal.core.chart import SERIES
 from portal.core.phrases import counted
 from portal.core.roles import Permission
 from portal.web.access import SIGNED_IN, allow, who
 from portal.web.inside import inside
 
+_SAID_ELSEWHERE = frozenset({Code.NO_PASS_RAN, Code.ACCOUNT_REFUSED})
 _LARGEST_ID = 2**63 - 1  # that a database takes
 _TEMPLATE = f"/template-of/<int(max={_LARGEST_ID}):appointment_id>"
 _MESSAGE = f"/worklist/<int(max={_LARGEST_ID}):message_id>"
@@ -35,7 +38,10 @@ def home() -> ResponseReturnValue:
     """Whoever has no practice looks after the host."""
     if not current_user.may(Permission.READ):
         return redirect("/host", 303)
-    return _part("plan", "today/index.html", plan=look_ahead(g.practice, clock.now()))
+    now = clock.now()
+    # What has words of its own on the page is not said twice.
+    alarms = [in_words(row, now) for row in g.frame.alarms if row.code not in _SAID_ELSEWHERE]
+    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), alarms=alarms)
 
 
 @pages.get("/worklist")

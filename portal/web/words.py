@@ -9,6 +9,8 @@ from werkzeug.routing import RequestRedirect
 from portal import clock
 from portal.core import ahead, phrases
 from portal.core.numbers import as_people_say
+from portal.core.receipts import cause
+from portal.core.reply_words import READ_AS
 from portal.core.timing import local
 from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short
 
@@ -20,6 +22,7 @@ def register(app: Flask) -> None:
         countdown=_countdown,
         counted=phrases.counted,
         day=phrases.day,
+        hour=phrases.hour,
         date_heading=ahead.date_heading,
         instant=_instant,
         moment=_moment,
@@ -29,8 +32,10 @@ def register(app: Flask) -> None:
         number=as_people_say,
         plain=phrases.plain,
         reason=reason_in_short,
+        cause=_cause,
     )
-    app.jinja_env.globals.update(outcomes=OUTCOMES, no_reminder_yet=NO_REMINDER_YET, has_page=_has_page)
+    app.jinja_env.globals.update(outcomes=OUTCOMES, no_reminder_yet=NO_REMINDER_YET, read_as=READ_AS)
+    app.jinja_env.globals.update(has_page=_has_page)
 
 
 def _today(zone: str | None) -> date:
@@ -61,6 +66,12 @@ def _countdown(at: datetime) -> str:
 def _ago(at: datetime) -> str:
     """`2 days ago`"""
     return ahead.ago(clock.now() - at)
+
+
+def _cause(code: str | None) -> str:
+    """Why a text was not delivered."""
+    says = cause(code or "").says
+    return says[:1].upper() + says[1:]
 
 
 def _has_page(place: str) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
-from portal.core.reminders import POLICY, Decision, Facts, Preference, Sending, decide
+from portal.core.reminders import DAILY_LIMIT, POLICY, Decision, Facts, Preference, Sending, decide
 from portal.core.states import RETRIED_BY_PASS, Status, may_change, states_before
 from portal.core.text import Details, compile_template
 
@@ -56,10 +56,12 @@ BROKEN: dict[Reason, dict[str, Any]] = {
     Reason.NO_TEMPLATE: {"template": None},
     Reason.NO_MOBILE_NUMBER: {"numbers": (number("0491 570 156", PhoneType.HOME),)},
     Reason.INVALID_MOBILE_NUMBER: {"numbers": (number("(02) 5550 9325"),)},
+    Reason.NUMBER_NOT_IN_SERVICE: {"numbers": (replace(number("0491 570 156"), is_out_of_service=True),)},
     Reason.PREFERS_EMAIL: {"preference": Preference.EMAIL},
     Reason.PREFERS_NONE: {"preference": Preference.NONE},
     Reason.OPTED_OUT: {"opted_out_numbers": frozenset({"+61491570156"})},
     Reason.PATIENT_ARCHIVED: {"archived": True},
+    Reason.DAILY_LIMIT: {"texts_that_day": DAILY_LIMIT},
 }
 
 
@@ -87,7 +89,8 @@ def test_any_two_reasons_are_both_recorded_in_order() -> None:
         if both.keys() != {*BROKEN[first], *BROKEN[second]} or len(both) < 2:
             continue  # they speak of the same fact
         expected = (first, second)
-        if second is Reason.OPTED_OUT and "numbers" in both:
+        other_number = {Reason.NO_MOBILE_NUMBER, Reason.INVALID_MOBILE_NUMBER}
+        if second is Reason.OPTED_OUT and first in other_number:
             expected = (first,)  # the number that opted out is not the one that would be texted
         assert decide(replace(GOOD, **both), 100).reasons == expected
 
@@ -142,8 +145,15 @@ def test_an_opt_out_of_the_patient_holds_whatever_the_number() -> None:
     assert decide(replace(GOOD, opted_out_numbers=other), 9).reasons == ()
 
 
+def test_the_fifth_text_of_a_day_goes_and_the_sixth_does_not() -> None:
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT - 1), 9).reasons == ()
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT), 9).reasons == (Reason.DAILY_LIMIT,)
+    assert decide(replace(GOOD, texts_that_day=DAILY_LIMIT), 9, "By hand").reasons == ()
+
+
 def test_staff_texts_are_asked_the_reasons_marked_so() -> None:
     not_asked = {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE, Reason.PREFERS_EMAIL, Reason.PREFERS_NONE}
+    not_asked.add(Reason.DAILY_LIMIT)
     assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked
 
 
@@ -171,8 +181,10 @@ def test_every_reason_is_spoken_of_in_the_tests() -> None:
 
 
 def test_a_final_state_never_goes_back() -> None:
-    for final in (Status.DELIVERED, Status.UNDELIVERED, Status.RECEIVED):
+    for final in (Status.DELIVERED, Status.RECEIVED):
         assert [new for new in Status if may_change(final, new)] == []
+    # Not even what a carrier gave up stands against the handset's own word.
+    assert [new for new in Status if may_change(Status.UNDELIVERED, new)] == [Status.DELIVERED]
 
 
 def test_nothing_that_the_provider_may_have_is_queued_by_a_pass() -> None:

@@ -11,18 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core import wording
+from portal.core.found import LABELS, found
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.phrases import clock_time, counted, day, day_and_time, listed, moment, plain
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.reminders import POLICY, Preference, Sending
 from portal.core.states import Status
 from portal.core.wording import (
-    LABELS,
     OUTCOMES,
     Changed,
     Context,
     event,
-    found,
     reasons_in_short,
     recorded_reasons,
     who_changed,

@@ -77,7 +77,7 @@ def test_connection_idle_for_long_is_not_used_again(server, make_gateway, send, 
     send(gateway)
     send(gateway)
     assert server.connections == 1
-    monkeypatch.setattr("portal.sms.gateway.LONGEST_IDLE", 0.0)
+    monkeypatch.setattr("portal.sms.session.LONGEST_IDLE", 0.0)
     assert send(gateway) == Accepted(UUID)
     assert server.lines == ONE_POST * 3
     assert server.connections == 2

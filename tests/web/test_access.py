@@ -13,15 +13,17 @@ from tests.builders import PASS_AT, Clinic, a_user
 from .conftest import sign_in, visitor
 
 # `readyz` tells everyone no more than codes, and `metrics` nothing, without the token (test_host.py).
+# The webhooks ask for the provider's signature (test_webhooks.py).
 OPEN_TO_ANYONE = {
+    *("webhooks.status", "webhooks.inbound"),
     *("healthz", "static", "host.readyz", "host.metrics"),
     *("join.show", "join.join", "first_run.show", "first_run.set_up"),
 }
 
 
 def may_be_away(endpoint: str) -> bool:
-    """Whether it answers 503, in words, where no Redis and no worker runs, as here."""
-    return endpoint == "host.readyz" or endpoint.startswith("rq_dashboard.")
+    """Whether it answers 503, in words, without Redis and workers, or without a signature secret, as here."""
+    return endpoint == "host.readyz" or endpoint.startswith(("rq_dashboard.", "webhooks."))
 
 
 def pages(app: Flask) -> list[tuple[str, str, str, bool]]:

@@ -205,6 +205,7 @@ def test_everyone_learns_codes_and_no_more(app: Flask, clinic: Clinic) -> None:
             "redis": "unavailable",
             "workers": "unknown",
             "last_pass": "ok",
+            "alarms": [],
         }
 
 

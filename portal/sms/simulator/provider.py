@@ -1,25 +1,27 @@
 """What the simulated provider knows and decides. HTTP is in server.py."""
 
-import queue
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
 from portal.core.text import count_parts
+from portal.sms.simulator import records
 from portal.sms.simulator.checks import THROTTLED, UNAUTHORIZED, Answer, account_of, check_message, problem
-from portal.sms.simulator.plan import Rule
+from portal.sms.simulator.errands import Errands
+from portal.sms.simulator.plan import STATUSES, Rule, Step
 from portal.sms.simulator.receipts import ReceiptError, Receipts
 
 # Not a secret: what the simulator signs with unless it is told another.
 SIGNATURE_SECRET = "the-signature-secret-of-the-simulator"  # noqa: S105
 PRICE = 0.05  # euros a part
-STATUSES = ("submitted", "delivered", "rejected", "undeliverable")
 
 
 def _wall_clock() -> datetime:
@@ -32,6 +34,7 @@ class Options:
     rate_limit: int | None = None  # messages within any one second; more are throttled. Vonage's is 30
     receipts: bool = False  # every message taken is reported as delivered at once
     webhook_url: str | None = None  # for receipts of messages that name none
+    inbound_url: str | None = None  # for replies; None: beside where the message's receipts go
     signature_secret: str = SIGNATURE_SECRET
     keep: int = 200_000  # messages; the oldest are forgotten first
     now: Callable[[], datetime] = _wall_clock
@@ -49,6 +52,21 @@ class Taken:
     ttl: int | None
     webhook_url: str | None
     account: Mapping[str, str]
+    ending: "Ending"
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "message_id": self.uuid,
+            "client_ref": self.client_ref,
+            "direction": "outbound",
+            "date_received": stamp(self.at),
+            "date_finalized": stamp(self.at) if self.ending.is_final else None,
+            "status": self.ending.status,
+            "error_code": self.ending.code or "0",
+            "error_code_description": "",
+            "currency": "EUR",
+            "total_price": price(self.text),
+        }
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -60,7 +78,66 @@ class Taken:
             "text": self.text,
             "client_ref": self.client_ref,
             "ttl": self.ttl,
+            "status": self.ending.status,
+            "code": self.ending.code,
         }
+
+
+@dataclass(slots=True)
+class Ending:
+    """What became of a message, as far as the provider knows."""
+
+    status: str = "submitted"
+    code: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status != "submitted"
+
+    def learn(self, status: str, code: str | None) -> None:
+        if status == "delivered" or (self.status != "delivered" and status != "submitted"):
+            self.status, self.code = status, code
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A text that somebody wrote to one of the account's numbers."""
+
+    uuid: str
+    at: datetime
+    sender: str  # digits only
+    to: str
+    text: str
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "message_id": self.uuid,
+            "direction": "inbound",
+            "date_received": stamp(self.at),
+            "currency": "EUR",
+            "total_price": "0.0000",
+        }
+
+    def as_webhook(self) -> dict[str, Any]:
+        return {
+            "message_uuid": self.uuid,
+            "to": self.to,
+            "from": self.sender,
+            "text": self.text,
+            "timestamp": stamp(self.at),
+            "channel": "sms",
+            "message_type": "text",
+            "usage": {"currency": "EUR", "price": "0.0000"},
+            "sms": {"num_messages": str(count_parts(self.text)), "keyword": self.text.split(" ")[0].upper()[:20]},
+        }
+
+
+def stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def price(text: str) -> str:
+    return f"{PRICE * count_parts(text):.4f}"
 
 
 class Window:
@@ -88,8 +165,8 @@ class Provider:
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
         self._last_number = 0
-        self._receipts = Receipts(options.signature_secret, options.now)
-        self._to_report: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
+        self._receipts = Receipts(options.signature_secret)
+        self.errands = Errands()
         self.clear()
 
     @property
@@ -115,10 +192,18 @@ class Provider:
                 "most_in_one_second": self._requests.most,
             }
 
+    @property
+    def outcomes(self) -> dict[str, Any]:
+        """Of the messages taken, how they `ended`, by the status of their receipts; how many `replies` there were."""
+        with self._lock:
+            ended = Counter(one.ending.status for one in self._taken)
+            return {"ended": dict(ended), "replies": len(self._inbound)}
+
     def clear(self) -> None:
         """Forget what was taken and counted. The plan stays, and so does the numbering."""
         with self._lock:
             self._taken: deque[Taken] = deque(maxlen=self.options.keep)
+            self._inbound: deque[Inbound] = deque(maxlen=self.options.keep)
             self._accepted = 0
             self._statuses: Counter[str] = Counter()
             self._requests = Window()
@@ -150,7 +235,29 @@ class Provider:
         taken = next((one for one in self.messages if one.uuid == uuid), None)
         if taken is None:
             raise ReceiptError("No such message was taken.")
+        taken.ending.learn(status, code)
         return self._send_receipt(taken, status, code)
+
+    def reply(self, sender: str, to: str, text: str) -> int:
+        """Somebody writes from a number to one of ours; returns the status code that the webhook answered, 0 where
+        there is none to tell. Raises ReceiptError."""
+        inbound = Inbound(str(uuid4()), self.options.now(), sender.removeprefix("+"), to.removeprefix("+"), text)
+        with self._lock:
+            self._inbound.append(inbound)
+            newest = self._taken[-1] if self._taken else None
+        url = self.options.inbound_url or _beside(newest.webhook_url if newest else self.options.webhook_url)
+        if url is None:
+            return 0
+        return self._receipts.send(url, inbound.as_webhook(), newest.account if newest else {})
+
+    def records(self, authorization: str, query: Mapping[str, str]) -> Answer:
+        """Answer one GET of the Reports API."""
+        account = account_of(authorization)
+        if account is None or "api_key" not in account:
+            return UNAUTHORIZED
+        with self._lock:
+            taken, inbound = list(self._taken), list(self._inbound)
+        return records.answer(query, account["api_key"], taken, inbound)
 
     def _decide(self, account: Mapping[str, str], message: dict[str, Any] | Answer) -> Answer:
         now = time.monotonic()
@@ -166,10 +273,10 @@ class Provider:
             rule.times -= 1
         uuid = str(uuid4())
         if rule.takes:
-            self._keep(uuid, message, account)
+            self._keep(uuid, message, account, rule)
         return rule.answer(uuid)
 
-    def _keep(self, uuid: str, message: dict[str, Any], account: Mapping[str, str]) -> None:
+    def _keep(self, uuid: str, message: dict[str, Any], account: Mapping[str, str], rule: Rule) -> None:
         self._last_number += 1
         self._accepted += 1
         taken = Taken(
@@ -183,18 +290,27 @@ class Provider:
             ttl=message.get("ttl"),
             webhook_url=message.get("webhook_url") or self.options.webhook_url,
             account=account,
+            ending=Ending(),
         )
         self._taken.append(taken)
-        if self.options.receipts:
-            self._to_report.put(taken)
+        steps = rule.receipts
+        if steps is None:
+            steps = (Step("delivered"),) if self.options.receipts else ()
+        for step in steps:
+            taken.ending.learn(step.status, step.code)
+            self.errands.put(partial(self._report, taken, step), step.after)
+        if rule.ends is not None:
+            taken.ending.status, taken.ending.code = rule.ends, rule.ends_code
+        if rule.reply is not None:
+            self.errands.put(partial(self._answer, taken, rule.reply), rule.reply_after)
 
-    def _report(self) -> None:
-        """Send the receipts that go by themselves, until told None."""
-        while (taken := self._to_report.get()) is not None:
-            try:
-                self._send_receipt(taken, "delivered")
-            except ReceiptError:
-                continue  # the portal may be down
+    def _report(self, taken: Taken, step: Step) -> None:
+        with suppress(ReceiptError):  # the portal may be down
+            self._send_receipt(taken, step.status, step.code)
+
+    def _answer(self, taken: Taken, text: str) -> None:
+        with suppress(ReceiptError):
+            self.reply(taken.to, taken.sender, text)
 
     def _send_receipt(self, taken: Taken, status: str, code: str | None = None) -> int:
         parts = count_parts(taken.text)
@@ -202,10 +318,10 @@ class Provider:
             "message_uuid": taken.uuid,
             "to": taken.to,
             "from": taken.sender,
-            "timestamp": self.options.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timestamp": stamp(self.options.now()),
             "status": status,
             "channel": "sms",
-            "usage": {"currency": "EUR", "price": f"{PRICE * parts:.4f}"},
+            "usage": {"currency": "EUR", "price": price(taken.text)},
             "sms": {"count_total": str(parts)},
         }
         if taken.client_ref is not None:
@@ -214,3 +330,7 @@ class Provider:
             # In a receipt the title holds the code.
             body["error"] = {**problem(422, code, code).body, "detail": "As asked for."}
         return self._receipts.send(taken.webhook_url, body, taken.account)
+
+
+def _beside(url: str | None) -> str | None:
+    return None if url is None or not url.endswith("/status") else f"{url.removesuffix('/status')}/inbound"

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -22,9 +22,8 @@ class ReceiptError(Exception):
 
 
 class Receipts:
-    def __init__(self, secret: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._now = now
         self._lock = threading.Lock()
         self._session = requests.Session()
         self._session.trust_env = False
@@ -35,7 +34,7 @@ class Receipts:
             raise ReceiptError("Receipts go to a webhook on this machine only.")
         raw = json.dumps(body).encode()
         claims = {
-            "iat": int(self._now().timestamp()),
+            "iat": int(time.time()),
             "jti": str(uuid4()),
             "iss": "Vonage",
             "payload_hash": hashlib.sha256(raw).hexdigest(),

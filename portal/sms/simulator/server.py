@@ -16,6 +16,7 @@ from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
 from portal.sms.loopback import is_loopback
+from portal.sms.simulator import records
 from portal.sms.simulator.checks import NOT_FOUND, UNAUTHORIZED, Answer, Fault, account_of, problem
 from portal.sms.simulator.plan import PlanError
 from portal.sms.simulator.provider import Options, Provider
@@ -52,13 +53,13 @@ class Simulator(Provider):
         self._thread.join()
 
     def serve(self) -> None:
-        reporter = threading.Thread(target=self._report, daemon=True)
+        reporter = threading.Thread(target=self.errands.run, daemon=True)
         reporter.start()
         try:
             self._server.serve_forever(poll_interval=0.02)
         finally:
             self.stopping.set()
-            self._to_report.put(None)
+            self.errands.stop()
             self._server.close_connections()
             self._server.server_close()
             reporter.join()
@@ -145,8 +146,13 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", "/account/get-balance":
                 is_known = account_of(authorization) is not None
                 return Answer(200, {"value": BALANCE, "autoReload": False}) if is_known else UNAUTHORIZED
+            case "GET", records.PATH:
+                query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+                return simulator.records(authorization, query)
             case "GET", "/simulator/counts":
                 return Answer(200, simulator.counts)
+            case "GET", "/simulator/outcomes":
+                return Answer(200, simulator.outcomes)
             case "GET", "/simulator/messages":
                 since = parse_qs(url.query).get("since", ["0"])[0]
                 taken = simulator.messages_since(int(since) if since.isdigit() else 0)
@@ -154,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "DELETE", "/simulator/messages":
                 simulator.clear()
                 return Answer(200, {})
-            case ("PUT", "/simulator/plan") | ("POST", "/simulator/receipts"):
+            case ("PUT", "/simulator/plan") | ("POST", "/simulator/receipts" | "/simulator/replies"):
                 return self._steer(simulator, raw)
         return NOT_FOUND
 
@@ -167,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command == "PUT":
                 simulator.plan(body)
                 return Answer(200, {})
+            if self.path == "/simulator/replies":
+                return Answer(200, {"status": simulator.reply(body["from"], body["to"], body["text"])})
             status = simulator.receipt(body["message_uuid"], body["status"], body.get("code"))
             return Answer(200, {"status": status})
         except ReceiptError as error:

@@ -1,0 +1,167 @@
+"""Ask the provider's records: for texts in doubt, for receipts that never came, and where no webhook reaches us."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.webhooks import keep_event
+from portal.core.receipts import NO_RECORD, Unreadable, parse_reference
+from portal.core.states import Status
+from portal.store.host import POLLED_REPLIES, STALE_WEBHOOK
+from portal.store.provider_events import EventKind, EventSource
+from portal.store.standing import Asked
+
+# How soon a record appears is not documented: before that, that there is none proves nothing.
+SETTLE_AFTER = timedelta(minutes=30)
+POLL_AFTER = timedelta(seconds=30)
+# Where webhooks arrive, a receipt that has not come by then may have been lost on its way.
+MISSED_AFTER = timedelta(hours=6)
+DOUBT_FOR = timedelta(days=7)  # asked about no longer
+RECEIPTS_FOR = timedelta(hours=72)
+# The longer ago it went, the seldomer news is to be expected.
+SHORTEST_PAUSE, SHARE_OF_AGE = timedelta(minutes=1), 4
+BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=30)  # how far the provider's time may be from ours
+APART, LONGEST = timedelta(minutes=20), timedelta(hours=20)
+REPLIES_EVERY, REPLIES_AGAIN, REPLIES_AT_FIRST = timedelta(minutes=2), timedelta(hours=1), timedelta(hours=24)
+CATCH_UP = timedelta(days=1)  # after a webhook that came too late to be taken
+AT_ONCE = 50_000
+
+
+class Records(Protocol):
+    """The provider's, as `sms.reports.Reports` reads them."""
+
+    def list_receipts(self, start: datetime, end: datetime) -> Iterable[Mapping[str, Any]]: ...
+    def list_replies(self, start: datetime, end: datetime) -> Iterable[Mapping[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How reports reach us. `webhook_at`: when the last came by webhook. `polls`: whether we ask instead, or too."""
+
+    webhook_at: datetime | None
+    polls: bool
+
+
+def find_way(session: Session, now: datetime) -> Way:
+    webhook_at = store.provider_events.last_received(session, EventSource.WEBHOOK)
+    stale = store.host.find_state(session, STALE_WEBHOOK)
+    is_late = stale is not None and now - datetime.fromisoformat(stale["at"]) < CATCH_UP
+    return Way(webhook_at, webhook_at is None or is_late)
+
+
+def is_due(now: datetime) -> bool:
+    """Whether there is anything to ask."""
+    with store.everything() as session:
+        way = find_way(session, now)
+        return bool(_due(session, way, now)) or (way.polls and _replies_from(session, now) is not None)
+
+
+def ask(now: datetime, records: Records) -> int:
+    """Keep what the records say anew of our texts, and what came in; returns how many. A job then works on it.
+
+    Raises what `records` raises; what was kept until then stays.
+    """
+    with store.everything() as session:
+        way = find_way(session, now)
+        due = _due(session, way, now)
+        replies_from = _replies_from(session, now) if way.polls else None
+    kept = 0
+    for together in _windows(due):
+        kept += _ask_about(together, records, now)
+    if replies_from is not None:
+        kept += _ask_for_replies(replies_from, records, now)
+    return kept
+
+
+def _due(session: Session, way: Way, now: datetime) -> list[Asked]:
+    doubtful = store.standing.list_unknown(session, now - DOUBT_FOR, now - SETTLE_AFTER, AT_ONCE)
+    after = POLL_AFTER if way.polls else MISSED_AFTER
+    without = store.standing.list_without_receipt(session, now - RECEIPTS_FOR, now - after, AT_ONCE)
+    return sorted((one for one in [*doubtful, *without] if _is_time(one, now)), key=lambda one: one.since)
+
+
+def _is_time(one: Asked, now: datetime) -> bool:
+    return one.asked_at is None or now - one.asked_at >= max(SHORTEST_PAUSE, (now - one.since) / SHARE_OF_AGE)
+
+
+def _windows(due: Sequence[Asked]) -> Iterator[list[Asked]]:
+    """Those that went at about the same time are asked about together."""
+    together: list[Asked] = []
+    for one in due:
+        if together and (one.since - together[-1].since > APART or one.since - together[0].since > LONGEST):
+            yield together
+            together = []
+        together.append(one)
+    if together:
+        yield together
+
+
+def _ask_about(together: Sequence[Asked], records: Records, now: datetime) -> int:
+    by_claim = {(one.id, one.claim): one for one in together}
+    by_uuid = {one.provider_id: one for one in together if one.provider_id}
+    kept, found = 0, set()
+    end = min(together[-1].since + AFTER, now)
+    for body in records.list_receipts(together[0].since - BEFORE, end):
+        reference = parse_reference(body.get("client_ref"))
+        one = by_claim.get(reference) or by_uuid.get(body.get("message_uuid"))  # type: ignore[arg-type]
+        if one is None:
+            continue
+        found.add(one.id)
+        if one.status is Status.UNKNOWN or body.get("status") != "submitted":
+            kept += _keep(EventKind.STATUS, body, now)
+    _note_asked(together, found, now)
+    return kept
+
+
+def _note_asked(together: Sequence[Asked], found: set[int], now: datetime) -> None:
+    by_practice: dict[str, list[Asked]] = {}
+    for one in together:
+        by_practice.setdefault(one.practice_id, []).append(one)
+    for practice_id, asked in by_practice.items():
+        with store.transaction(practice_id) as session:
+            store.practices.lock_practice(session, practice_id)
+            store.messages.update_messages(
+                session, [{"id": one.id, "practice_id": practice_id, "asked_at": now} for one in asked]
+            )
+            unknown = {
+                id_: row
+                for id_, row in store.standing.list_standing(session, [one.id for one in asked]).items()
+                if row.status is Status.UNKNOWN
+            }
+            event = {"practice_id": practice_id, "at": now, "event": NO_RECORD, "detail": ""}
+            store.messages.record_events(
+                session,
+                [
+                    event | {"message_id": one.id}
+                    for one in asked
+                    if one.id in unknown and one.id not in found and one.asked_at is None
+                ],
+            )
+
+
+def _replies_from(session: Session, now: datetime) -> datetime | None:
+    """From when on replies are to be asked for; None: it is too soon."""
+    polled = store.host.find_state(session, POLLED_REPLIES)
+    if polled is None:
+        return now - REPLIES_AT_FIRST
+    until = datetime.fromisoformat(polled["until"])
+    return until - REPLIES_AGAIN if now - until >= REPLIES_EVERY else None
+
+
+def _ask_for_replies(start: datetime, records: Records, now: datetime) -> int:
+    kept = sum(_keep(EventKind.INBOUND, body, now) for body in records.list_replies(start, now))
+    with store.everything(write=True) as session:
+        store.host.record_state(session, POLLED_REPLIES, {"until": now.isoformat()}, now)
+    return kept
+
+
+def _keep(kind: EventKind, body: Mapping[str, Any], now: datetime) -> bool:
+    try:
+        return keep_event(kind, EventSource.RECORDS, body, json.dumps(body, sort_keys=True), now)
+    except Unreadable:
+        return False

@@ -1,0 +1,51 @@
+"""What stands around every page of a practice: read in one query, for each page has few to spare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from portal.store.alarms import StandingAlarm
+from portal.store.host import ACCOUNT_REFUSED, HostState
+from portal.store.practices import NoSuchPractice, Practice
+from portal.store.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`account_refused`: see `store/host.py`. `unread`: replies. `alarms`: that stand, the practice's and the whole
+    host's, the oldest first."""
+
+    practice: Practice
+    account_refused: dict[str, Any] | None
+    unread: int
+    alarms: Sequence[StandingAlarm]
+
+
+def get_frame(session: Session, practice_id: str) -> Frame:
+    """Raises NoSuchPractice."""
+    unread = select(func.count()).select_from(Reply).where(Reply.practice_id == practice_id, Reply.read_at.is_(None))
+    rows = session.execute(
+        select(
+            Practice,
+            select(HostState.value).where(HostState.name == ACCOUNT_REFUSED).scalar_subquery(),
+            unread.scalar_subquery(),
+            StandingAlarm,
+        )
+        .join(
+            StandingAlarm,
+            and_(
+                StandingAlarm.cleared_at.is_(None),
+                or_(StandingAlarm.practice_id == Practice.id, StandingAlarm.practice_id.is_(None)),
+            ),
+            isouter=True,
+        )
+        .where(Practice.id == practice_id)
+        .order_by(StandingAlarm.since, StandingAlarm.id)
+    ).all()
+    if not rows:
+        raise NoSuchPractice(practice_id)
+    practice, refused, count, _ = rows[0]
+    return Frame(practice, refused, count, tuple(row[3] for row in rows if row[3]))

@@ -1,0 +1,73 @@
+"""Replies as staff read them: those that wait, those of patients who cannot come, one with all that it is about."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from portal.core.replies import Meaning
+from portal.store.appointments import Appointment
+from portal.store.messages import Message
+from portal.store.patients import Patient
+from portal.store.practices import Business
+from portal.store.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A reply, and what it is about. `patient`: None while nobody has said whose it is. `timezone`: of the
+    practice's first business; None where it has none."""
+
+    reply: Reply
+    message: Message
+    patient: Patient | None
+    appointment: Appointment | None
+    timezone: str | None
+
+    @property
+    def full_name(self) -> str:
+        return self.patient.full_name if self.patient else ""
+
+
+def count_unread(session: Session) -> int:
+    return session.execute(select(func.count()).select_from(Reply).where(Reply.read_at.is_(None))).scalar_one()
+
+
+def find_reply(session: Session, message_id: int) -> Row | None:
+    """By the id of its message."""
+    return next(iter(_rows(session, _SELECT.where(Reply.message_id == message_id))), None)
+
+
+def list_unread(session: Session, most: int) -> list[Row]:
+    """The newest first."""
+    return _rows(session, _SELECT.where(Reply.read_at.is_(None)).order_by(Reply.id.desc()).limit(most))
+
+
+def list_unread_meaning(session: Session, meanings: Collection[Meaning], most: int) -> list[Row]:
+    """The newest first."""
+    unread = _SELECT.where(Reply.read_at.is_(None), Reply.meaning.in_(meanings))
+    return _rows(session, unread.order_by(Reply.id.desc()).limit(most))
+
+
+def list_read_since(session: Session, since: datetime, most: int) -> list[Row]:
+    """Those that came since then and are read, the newest first."""
+    read = _SELECT.where(Reply.read_at.is_not(None), Reply.read_at >= since)
+    return _rows(session, read.order_by(Reply.id.desc()).limit(most))
+
+
+_ZONE = select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery()
+_SELECT: Select[Any] = (
+    select(Reply, Message, Patient, Appointment, _ZONE)
+    .select_from(Reply)
+    .join(Message, Message.id == Reply.message_id)
+    .join(Patient, Patient.id == Message.patient_id, isouter=True)
+    .join(Appointment, Appointment.id == Reply.appointment_id, isouter=True)
+)
+
+
+def _rows(session: Session, statement: Select[Any]) -> list[Row]:
+    rows: Sequence[Any] = session.execute(statement).all()
+    return [Row(*row) for row in rows]

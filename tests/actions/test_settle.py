@@ -1,0 +1,247 @@
+"""The provider's records settle what no webhook has told: over HTTP, from the simulator, on both databases."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import select
+
+from portal import store
+from portal.actions.deliver import deliver
+from portal.actions.receipts import work_on_events
+from portal.actions.remind import run_pass
+from portal.actions.settle import MISSED_AFTER, SETTLE_AFTER, ask, find_way, is_due
+from portal.actions.sweep import LEASE, sweep
+from portal.core.receipts import reference
+from portal.core.states import Status
+from portal.limiter import Limiter
+from portal.sms.gateway import Account, Gateway, Outgoing
+from portal.sms.reports import Reports, ReportsError
+from portal.sms.simulator import Options, Simulator
+from portal.store.host import STALE_WEBHOOK
+from portal.store.messages import Message
+from portal.store.provider_events import EventKind, ProviderEvent
+from tests.actions.test_remind import events, the_log
+from tests.builders import MOBILES, PASS_AT, Clinic
+from tests.reported import a_receipt, report, work
+
+HALF_AN_HOUR = PASS_AT + SETTLE_AFTER
+
+
+class Clock:
+    """The simulator's and ours."""
+
+    def __init__(self) -> None:
+        self.at = PASS_AT
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def simulator(clock: Clock) -> Iterator[Simulator]:
+    with Simulator(Options(now=clock)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def records(simulator: Simulator) -> Iterator[Reports]:
+    with closing(Reports(Account(base_url=simulator.url))) as reports:
+        yield reports
+
+
+@pytest.fixture
+def sent(app: Flask, simulator: Simulator, clock: Clock, redis_url: str) -> Iterator[Callable[..., list[Message]]]:
+    """Reminders of so many patients, as the simulator's plan answers to them."""
+    gateway = Gateway(Account(base_url=simulator.url), read_timeout=1)
+    connection = redis.Redis.from_url(redis_url)
+
+    def send(plan: list[dict[str, Any]], count: int = 1) -> list[Message]:
+        simulator.plan(plan)
+        clinic = Clinic()
+        for number in range(count):
+            clinic.book(str(number), patient={"mobile": MOBILES[number]})
+        result = run_pass(clinic.id, PASS_AT, PASS_AT)
+        assert result
+        deliver(
+            clinic.id,
+            list(result.message_ids),
+            sender=gateway,
+            limiter=Limiter(connection, 2000),
+            now=clock,
+            stop_requested=lambda: False,
+        )
+        return [the_log()[str(number)] for number in range(count)]
+
+    yield send
+    gateway.close()
+    connection.close()
+
+
+def now_is(status: Status, id_: str = "0") -> bool:
+    return the_log()[id_].status is status
+
+
+def settle(at: datetime, records: Reports) -> int:
+    kept = ask(at, records)
+    work(at)
+    return kept
+
+
+TAKEN = {"fault": "drop", "taken": True}
+
+
+# --- in doubt -------------------------------------------------------------------------------------------------
+
+
+def test_a_text_in_doubt_that_the_provider_took_is_settled(sent: Any, simulator: Simulator, records: Reports) -> None:
+    (message,) = sent([TAKEN | {"receipts": [], "ends": "delivered"}])
+    assert now_is(Status.UNKNOWN)
+    assert settle(HALF_AN_HOUR - timedelta(seconds=1), records) == 0  # so soon its absence would prove nothing
+    assert settle(HALF_AN_HOUR, records) == 1
+    message = the_log()["0"]
+    assert (message.status, message.provider_id) == (Status.DELIVERED, simulator.messages[0].uuid)
+    assert (message.charged, message.billed_price) == (1, 50_000)
+    assert [event for _, event, _ in events(message)] == ["queued", "unknown", "delivered"]
+
+
+def test_one_that_it_knows_nothing_of_stays_in_doubt_and_says_so_once(sent: Any, records: Reports) -> None:
+    sent([{"fault": "drop"}])
+    for hours in (0.5, 1, 2, 5, 24):
+        assert settle(PASS_AT + timedelta(hours=hours), records) == 0
+    message = the_log()["0"]
+    assert (message.status, message.charged, message.attempts) == (Status.UNKNOWN, 1, 1)
+    assert [event for _, event, _ in events(message)] == ["queued", "unknown", "no-record"]
+    settle(PASS_AT + timedelta(days=8), records)
+    assert the_log()["0"].asked_at == message.asked_at  # asked about no longer
+
+
+def test_one_whose_record_appears_late_is_still_settled(sent: Any, simulator: Simulator, records: Reports) -> None:
+    (message,) = sent([{"fault": "drop"}])
+    settle(HALF_AN_HOUR, records)
+    simulator.plan([])
+    assert message.claim and message.to and message.body
+    with closing(Gateway(Account(base_url=simulator.url))) as gateway:  # as if it had been taken then
+        ours = reference(message.id, message.claim)
+        gateway.send(gateway.prepare(Outgoing(message.id, message.to, "Clinic", message.body, ours)), 3600)
+    settle(HALF_AN_HOUR + timedelta(hours=1), records)
+    assert now_is(Status.SENT)
+
+
+def test_a_worker_that_was_killed_leaves_doubt_and_the_records_settle_it(
+    sent: Any, simulator: Simulator, records: Reports
+) -> None:
+    (message,) = sent([TAKEN | {"ends": "rejected", "ends_code": "1180", "receipts": []}])
+    with store.transaction("riverside") as session:  # it died before it noted anything
+        session.get_one(Message, message.id).status = Status.SENDING
+    sweep(PASS_AT + LEASE)
+    assert now_is(Status.UNKNOWN)
+    settle(HALF_AN_HOUR, records)
+    message = the_log()["0"]
+    assert (message.status, message.provider_code) == (Status.UNDELIVERED, "1180")
+
+
+def test_several_in_doubt_are_asked_about_at_once(sent: Any, simulator: Simulator, records: Reports) -> None:
+    plan = [{"to": "+61491570006", "fault": "drop"}, TAKEN | {"receipts": [], "ends": "delivered"}]
+    sent(plan, count=4)
+    assert settle(HALF_AN_HOUR, records) == 3
+    assert [the_log()[str(n)].status for n in range(4)] == [Status.UNKNOWN] + [Status.DELIVERED] * 3
+
+
+# --- receipts without webhooks --------------------------------------------------------------------------------
+
+
+def test_where_no_webhook_ever_came_receipts_are_asked_for(sent: Any, simulator: Simulator, records: Reports) -> None:
+    sent([{"to": "+61491570006", "ends": "undeliverable", "ends_code": "1170", "receipts": []}], count=2)
+    assert settle(PASS_AT + timedelta(seconds=20), records) == 0
+    at = PASS_AT + timedelta(minutes=1)
+    assert settle(at, records) == 1  # the other has no news
+    assert [the_log()[str(n)].status for n in range(2)] == [Status.UNDELIVERED, Status.SENT]
+    assert not is_due(at + timedelta(seconds=30))
+    simulator.messages[1].ending.learn("delivered", None)
+    settle(at + timedelta(minutes=1), records)
+    assert now_is(Status.DELIVERED, "1")
+
+
+def test_the_older_it_is_the_seldomer_it_is_asked_about(sent: Any, records: Reports) -> None:
+    sent([{"receipts": []}])
+    asked = []
+    with store.everything(write=True) as session:  # replies are another matter
+        until = {"until": (PASS_AT + timedelta(days=9)).isoformat()}
+        store.host.record_state(session, store.host.POLLED_REPLIES, until, PASS_AT)
+    for minute in range(1, 72 * 60):
+        at = PASS_AT + timedelta(minutes=minute)
+        if is_due(at):
+            asked.append(minute)
+            ask(at, records)
+    assert 20 < len(asked) < 45, asked
+    assert asked[:3] == [1, 2, 3]
+
+
+def test_where_webhooks_come_only_a_receipt_that_stays_away_is_asked_for(sent: Any, records: Reports) -> None:
+    sent([{"receipts": [], "ends": "delivered"}])
+    report(a_receipt("delivered", PASS_AT, uuid="another"), PASS_AT)
+    assert not is_due(PASS_AT + MISSED_AFTER - timedelta(seconds=1))
+    settle(PASS_AT + MISSED_AFTER, records)
+    assert now_is(Status.DELIVERED)
+
+
+# --- replies without webhooks ---------------------------------------------------------------------------------
+
+
+def inbound() -> list[str]:
+    with store.everything() as session:
+        bodies = session.scalars(select(ProviderEvent.body).where(ProviderEvent.kind == EventKind.INBOUND)).all()
+    return [json.loads(body)["text"] for body in bodies]
+
+
+def test_replies_are_asked_for_once_each(app: Flask, clock: Clock, simulator: Simulator, records: Reports) -> None:
+    Clinic(sender="+61400000000")
+    simulator.reply("+61491570006", "+61400000000", "Yes 👍")
+    at = PASS_AT + timedelta(minutes=1)
+    assert ask(at, records) == 1
+    assert inbound() == ["Yes 👍"]
+    assert not is_due(at + timedelta(minutes=1))
+    clock.at = at + timedelta(minutes=1)
+    simulator.reply("+61491570006", "+61400000000", "STOP")
+    assert ask(at + timedelta(minutes=3), records) == 1
+    assert inbound() == ["Yes 👍", "STOP"]
+    taken: list[Any] = []
+    work_on_events(at + timedelta(minutes=3), lambda event, now: taken.append(event["from"]))
+    assert taken == ["61491570006"] * 2
+
+
+def test_where_webhooks_come_replies_are_not_asked_for_unless_one_came_too_late(
+    app: Flask, simulator: Simulator, records: Reports
+) -> None:
+    Clinic()
+    report(a_receipt("delivered", PASS_AT), PASS_AT)
+    at = PASS_AT + timedelta(minutes=1)
+    assert not is_due(at)
+    with store.everything(write=True) as session:
+        store.host.record_state(session, STALE_WEBHOOK, {"at": at.isoformat()}, at)
+    assert is_due(at)
+    with store.everything() as session:
+        assert find_way(session, at).polls
+        assert not find_way(session, at + timedelta(days=2)).polls
+
+
+# --- the provider away ----------------------------------------------------------------------------------------
+
+
+def test_records_that_cannot_be_read_change_nothing(sent: Any, clock: Clock) -> None:
+    sent([{"fault": "drop"}])
+    with closing(Reports(Account(base_url="http://127.0.0.1:9"))) as away, pytest.raises(ReportsError):
+        ask(HALF_AN_HOUR, away)
+    assert is_due(HALF_AN_HOUR)
+    assert [event for _, event, _ in events(the_log()["0"])] == ["queued", "unknown"]
