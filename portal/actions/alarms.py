@@ -83,7 +83,7 @@ def _look_at(practice: Practice, health: Health, doubts: Doubts | None, now: dat
         zone = businesses[0].timezone if businesses else None
         today = local(now, zone).date() if zone else now.date()
         begins, ends = day_begins(today, zone), day_begins(today + timedelta(days=1), zone)
-        (outcomes,) = store.today.count_outcomes(session, [(begins, ends)])
+        (outcomes,) = store.today.count_outcomes(session, practice.id, [(begins, ends)])
         held_back = store.alarms.count_held_back(session, begins)
     ahead = forecast(practice, now, _DAYS_OF_NEXT_PASS) if practice.sending is Sending.ON else None
     next_day = ahead.days[0] if ahead and ahead.days else None
