@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
-from portal.core.reminders import POLICY, Decision, Facts, Preference, Sending, decide
+from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Decision, Facts, Preference, Sending, decide
 from portal.core.states import RETRIED_BY_PASS, Status, may_change, states_before
 from portal.core.text import Details, compile_template
 
@@ -144,7 +144,17 @@ def test_an_opt_out_of_the_patient_holds_whatever_the_number() -> None:
 
 def test_staff_texts_are_asked_the_reasons_marked_so() -> None:
     not_asked = {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE, Reason.PREFERS_EMAIL, Reason.PREFERS_NONE}
-    assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked
+    assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked == NOT_ASKED_OF_STAFF
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_text_by_staff_is_asked_their_reasons_only_and_goes_as_it_stands(reason: Reason) -> None:
+    decision = decide(replace(GOOD, **BROKEN[reason]), 1, "See you {{soon}}")
+    if reason in NOT_ASKED_OF_STAFF:
+        assert decision == Decision((), "+61491570156", "See you {{soon}}", 1)
+    else:
+        assert decision == Decision((reason,))
+    assert decide(GOOD, 1, "x" * 161).reasons == (Reason.NO_CREDITS,)
 
 
 @given(st.lists(st.sampled_from(sorted(BROKEN)), unique=True), st.integers(-3, 3))
