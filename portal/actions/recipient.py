@@ -21,7 +21,8 @@ from portal.store.appointments import Appointment
 from portal.store.changes import CREDITS, SENDING, Key, Subject
 from portal.store.facts import Found
 from portal.store.patients import OptOut, Patient
-from portal.store.practices import Practice
+from portal.store.practices import Business, Practice
+from portal.store.texts import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,30 @@ class Recipient:
 def find_recipient(session: Session, patient_id: int, now: datetime, appointment_id: int | None = None) -> Recipient:
     """With that appointment's details, else the next one's, where there is one. Raises NoSuchPatient,
     NoSuchAppointment."""
-    wanted = store.texts.next_visit(patient_id, now) if appointment_id is None else appointment_id
-    visit = store.facts.find(session, Appointment.id == wanted)
-    if appointment_id is not None and (visit is None or visit.patient.id != patient_id):
+    if appointment_id is None:
+        person = store.texts.find_person(session, patient_id, now)
+        if person is None:
+            raise NoSuchPatient
+        if person.next_visit is None:
+            business, is_theirs = store.texts.find_place(session, patient_id)
+            return _without_visit(person, business, is_theirs)
+        appointment_id = person.next_visit
+    visit = store.facts.find(session, Appointment.id == appointment_id)
+    if visit is None or visit.patient.id != patient_id:
         raise NoSuchAppointment(str(appointment_id))
-    if visit is not None:
-        facts, zone = visit.reminder.facts, visit.appointment.timezone
-        return Recipient(visit.practice, visit.patient, facts, visit.opt_outs, zone, visit.business.id, visit, ("",))
-    person = store.texts.find_person(session, patient_id)
+    facts, zone = visit.reminder.facts, visit.appointment.timezone
+    return Recipient(visit.practice, visit.patient, facts, visit.opt_outs, zone, visit.business.id, visit, ("",))
+
+
+def find_person(session: Session, patient_id: int, now: datetime) -> Recipient:
+    """Whatever their appointments are. Raises NoSuchPatient."""
+    person = store.texts.find_person(session, patient_id, now)
     if person is None:
         raise NoSuchPatient
-    business, is_theirs = store.texts.find_place(session, patient_id)
+    return _without_visit(person, None, is_theirs=False)
+
+
+def _without_visit(person: Person, business: Business | None, is_theirs: bool) -> Recipient:
     facts = store.texts.facts_of(
         person.practice,
         person.patient,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.actions.diagnose import with_message
 from portal.actions.explain import Explanation, explain_found
-from portal.actions.recipient import context_of, find_recipient
+from portal.actions.recipient import Recipient, context_of, find_person
 from portal.core import wording
 from portal.core.again import BY_STAFF
 from portal.core.diagnosis import Explained, checks, explain, what_happened
@@ -60,15 +60,17 @@ def show_message(practice_id: str, message_id: int, now: datetime, allowed: Coll
         if found is not None:
             explanation = explain_found(session, found, now, allowed)
             return _shown(_entry(found), found.practice.country, explanation.events, (), explanation, now)
-        practice = store.practices.get_practice(session, practice_id)
         entry = store.communications.find_entry(session, message_id)
         if entry is None:
             raise NoSuchMessage(message_id)
         events = store.messages.list_events(session, [message_id]).get(message_id, [])
-        if entry.message.appointment_id is None:
-            explained = _explain_text(session, entry.message, events, now)
+        message = entry.message
+        if message.appointment_id is None and message.patient_id is not None:
+            recipient = find_person(session, message.patient_id, now)
+            practice, explained = recipient.practice, _explain_text(session, entry, recipient, events, now)
         else:
-            explained = explain(entry.message.reasons, _of_a_former_time(session, entry, events, now), ())
+            practice = store.practices.get_practice(session, practice_id)
+            explained = explain(message.reasons, _of_a_former_time(session, entry, events, now), ())
     return _shown(entry, practice.country, events, explained, None, now)
 
 
@@ -107,14 +109,14 @@ def _entry(found: Found) -> Entry:
 
 
 def _explain_text(
-    session: Session, message: Message, events: Sequence[MessageEvent], now: datetime
+    session: Session, entry: Entry, recipient: Recipient, events: Sequence[MessageEvent], now: datetime
 ) -> tuple[Explained, ...]:
     """Of no appointment: what holds of the patient and the practice now."""
-    if not message.reasons or message.patient_id is None:
+    message = entry.message
+    if not message.reasons:
         return ()
-    recipient = find_recipient(session, message.patient_id, now)
-    context = context_of(session, recipient, message.segments, now)
-    context = with_message(replace(context, appointment_id=""), message, events, recipient.zone)
+    recipient = replace(recipient, zone=entry.timezone or "UTC")
+    context = with_message(context_of(session, recipient, message.segments, now), message, events, recipient.zone)
     asked = checks(recipient.facts, recipient.practice.credits, context)
     of_texts = [one for one in asked if one.code not in NOT_ASKED_OF_STAFF | {Reason.NO_CREDITS}]
     return explain(message.reasons, context, of_texts)
@@ -123,6 +125,8 @@ def _explain_text(
 def _of_a_former_time(session: Session, entry: Entry, events: Sequence[MessageEvent], now: datetime) -> Context:
     message = entry.message
     context = Context(first_name=entry.first_name or "", patient_id=str(message.patient_id or ""))
+    if message.appointment_id is None:
+        return context
     row = session.get_one(Appointment, message.appointment_id)
     newer = store.messages.find_reminder(session, row.id, row.revision)
     context = replace(

@@ -99,38 +99,40 @@ def facts_of(
     )
 
 
-def next_visit(patient_id: int, now: datetime) -> ScalarSelect[Any]:
-    """The id of the patient's next appointment."""
+def _next_visit(now: datetime) -> ScalarSelect[Any]:
     return (
         select(Appointment.id)
         .where(
-            Appointment.patient_id == patient_id,
+            Appointment.patient_id == Patient.id,
             Appointment.starts_at > now,
             Appointment.cancelled_at.is_(None) | (Appointment.cancelled_at > now),
         )
         .order_by(Appointment.starts_at, Appointment.id)
         .limit(1)
+        .correlate(Patient)
         .scalar_subquery()
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A patient, the numbers in the order entered, the opt-outs that hold for either, the newest first."""
+    """A patient, the numbers in the order entered, the opt-outs that hold for either, the newest first, and the id of
+    the next appointment."""
 
     practice: Practice
     patient: Patient
     numbers: tuple[PhoneRow, ...]
     opt_outs: tuple[OptOut, ...]
+    next_visit: int | None
 
 
 _OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
 
 
-def find_person(session: Session, patient_id: int) -> Person | None:
+def find_person(session: Session, patient_id: int, now: datetime) -> Person | None:
     """All of it in one query."""
     rows = session.execute(
-        select(Practice, Patient, PhoneRow, _OfPatient, _OfNumber)
+        select(Practice, Patient, _next_visit(now), PhoneRow, _OfPatient, _OfNumber)
         .select_from(Patient)
         .join(Practice, Practice.id == Patient.practice_id)
         .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
@@ -141,9 +143,10 @@ def find_person(session: Session, patient_id: int) -> Person | None:
     ).all()
     if not rows:
         return None
-    numbers = tuple(dict.fromkeys(row[2] for row in rows if row[2]))
-    opt_outs = sorted({one for row in rows for one in row[3:] if one}, key=lambda opt_out: -opt_out.id)
-    return Person(rows[0][0], rows[0][1], numbers, tuple(opt_outs))
+    practice, patient, next_visit, *_ = rows[0]
+    numbers = tuple(dict.fromkeys(row[3] for row in rows if row[3]))
+    opt_outs = sorted({one for row in rows for one in row[4:] if one}, key=lambda opt_out: -opt_out.id)
+    return Person(practice, patient, numbers, tuple(opt_outs), next_visit)
 
 
 def find_place(session: Session, patient_id: int) -> tuple[Business | None, bool]:

@@ -10,7 +10,7 @@ from portal import store
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.patients import NoSuchPatient
 from portal.actions.remind import run_pass
-from portal.actions.show_message import NoSuchMessage
+from portal.actions.show_message import NoSuchMessage, show_message
 from portal.actions.write import Composer, MayNotSend, TextProblem, open_composer
 from portal.core.reasons import Reason
 from portal.core.reminders import Preference, Sending
@@ -18,6 +18,7 @@ from portal.core.states import Direction, Kind, Status
 from portal.store.messages import Message
 from tests.actions.test_remind import the_log
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_patient, a_template, an_appointment
+from tests.web.test_today import counted_queries
 
 from .by_staff import DANA, message, patient, practitioner, write
 
@@ -208,3 +209,21 @@ def test_neither_patients_nor_appointments_of_others_are_shown(clinic: Clinic) -
     for id_ in (appointment_id("b"), 9_999, 2**62):
         with pytest.raises(NoSuchAppointment):
             opened(appointment_id=id_)
+
+
+def test_few_queries_whatever_stands_in_the_way(clinic: Clinic) -> None:
+    """Two more are the page's own: who is signed in, and where."""
+    clinic.book("past", starts="2031-04-08 09:00")
+    helen = practitioner(clinic)
+    for name in ("a", "past"):
+        id_ = write(to=name)
+        clinic.change(message(id_), status=Status.NOT_SENT, reasons=(Reason.PATIENT_ARCHIVED,), charged=0)
+        clinic.change(patient(name), archived=True)
+        opened(name, writer=helen)
+        with counted_queries() as seen:
+            composer = opened(name, writer=helen, message_id=id_, template_id=clinic.template.id)
+        assert ways(composer) == [Reason.PATIENT_ARCHIVED]
+        assert len(seen) - 1 <= 6, "\n".join(seen)  # but for the patient's id, that the test asks
+        with counted_queries() as seen:
+            assert show_message(clinic.id, id_, PASS_AT, helen.permissions).explained
+        assert len(seen) <= 5, "\n".join(seen)

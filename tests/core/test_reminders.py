@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from portal.core.numbers import PhoneNumber, PhoneType, parse_number
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
-from portal.core.reminders import DAILY_LIMIT, POLICY, Decision, Facts, Preference, Sending, decide
+from portal.core.reminders import (
+    DAILY_LIMIT,
+    NOT_ASKED_OF_STAFF,
+    POLICY,
+    Decision,
+    Facts,
+    Preference,
+    Sending,
+    decide,
+)
 from portal.core.states import RETRIED_BY_PASS, Status, may_change, states_before
 from portal.core.text import Details, compile_template
 
@@ -154,7 +163,17 @@ def test_the_fifth_text_of_a_day_goes_and_the_sixth_does_not() -> None:
 def test_staff_texts_are_asked_the_reasons_marked_so() -> None:
     not_asked = {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE, Reason.PREFERS_EMAIL, Reason.PREFERS_NONE}
     not_asked.add(Reason.DAILY_LIMIT)
-    assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked
+    assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked == NOT_ASKED_OF_STAFF
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_text_by_staff_is_asked_their_reasons_only_and_goes_as_it_stands(reason: Reason) -> None:
+    decision = decide(replace(GOOD, **BROKEN[reason]), 1, "See you {{soon}}")
+    if reason in NOT_ASKED_OF_STAFF:
+        assert decision == Decision((), "+61491570156", "See you {{soon}}", 1)
+    else:
+        assert decision == Decision((reason,))
+    assert decide(GOOD, 1, "x" * 161).reasons == (Reason.NO_CREDITS,)
 
 
 @given(st.lists(st.sampled_from(sorted(BROKEN)), unique=True), st.integers(-3, 3))
