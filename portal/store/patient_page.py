@@ -1,6 +1,6 @@
 """What the page of one patient shows, each kind in one query."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
 from portal.store.patients import OptOut, Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
+from portal.store.replies import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,17 @@ def find_record(session: Session, patient_id: int) -> Record | None:
     return Record(practice, zone_found, patient, tuple(row[3] for row in rows if row[3] is not None))
 
 
-def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> Sequence[OptOut]:
-    """The patient's and those of the E.164 numbers, the newest first, lifted ones too."""
-    return session.scalars(
-        select(OptOut)
+def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> list[tuple[OptOut, int | None]]:
+    """The patient's and those of the E.164 numbers, the newest first, lifted ones too; each with the message of the
+    reply that made it."""
+    rows = session.execute(
+        select(OptOut, Reply.message_id)
+        .join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)
         .where(or_(OptOut.patient_id == patient_id, OptOut.e164.in_(numbers)))
         .order_by(OptOut.id.desc())
         .limit(50)
-    ).all()
+    )
+    return [(opt_out, message_id) for opt_out, message_id in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Visit:
     practitioner: str
     status: Status | None
     reasons: tuple[Reason, ...]
+    is_confirmed: bool  # by a reply
 
 
 def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
@@ -83,6 +88,8 @@ def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
             Practitioner.last_name,
             Message.status,
             Message.reasons,
+            Appointment.confirmed_revision,
+            Appointment.revision,
         )
         .select_from(Appointment)
         .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
@@ -102,13 +109,20 @@ def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
         .limit(most)
     )
     return [
-        Visit(*row[:7], " ".join(part for part in row[7:10] if part), row.status, row.reasons or ()) for row in rows
+        Visit(
+            *row[:7],
+            " ".join(part for part in row[7:10] if part),
+            row.status,
+            row.reasons or (),
+            row.confirmed_revision == row.revision,
+        )
+        for row in rows
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message with the patient; `timezone` is its business's."""
+    """A message with the patient; `timezone` is its business's. `reply`: what one that came in means."""
 
     id: int
     direction: Direction
@@ -118,14 +132,16 @@ class Said:
     body: str | None
     at: datetime
     timezone: str | None
+    reply: Reply | None
 
 
 def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
     """The newest first."""
     rows = session.execute(
-        select(Message, Business.timezone)
+        select(Message, Business.timezone, Reply)
         .select_from(Message)
         .join(Business, Business.id == Message.business_id, isouter=True)
+        .join(Reply, Reply.message_id == Message.id, isouter=True)
         .where(Message.patient_id == patient_id)
         .order_by(Message.id.desc())
         .limit(most)
@@ -140,6 +156,7 @@ def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
             message.body,
             message.sent_at or message.pass_at or message.created_at,
             timezone,
+            reply,
         )
-        for message, timezone in rows
+        for message, timezone, reply in rows
     ]
