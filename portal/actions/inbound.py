@@ -74,6 +74,7 @@ def take_reply(event: Mapping[str, Any], now: datetime) -> Taken | None:
         if store.replies.is_taken(session, came.provider_id):
             return None
         reply, message = _record(session, came)
+        store.patients.lift_out_of_service(session, [came.number])
         did = _act_on_number(session, reply)
         did += act_on_appointment(session, reply, message.patient_id)
         to_send = () if is_ours else answer(session, practice, reply, message, did, now)

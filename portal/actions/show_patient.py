@@ -48,9 +48,10 @@ class ShownNumber:
 
 @dataclass(frozen=True, slots=True)
 class ShownOptOut:
-    """`recorded`, `lifted`: who did it and why, where staff did."""
+    """`recorded`, `lifted`: who did it and why, where staff did. `message_id`: the reply that made it."""
 
     row: OptOut
+    message_id: int | None
     may_be_lifted: bool
     recorded: Change | None
     lifted: Change | None
@@ -92,7 +93,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class ShownPatient:
-    """`coming`: the next first; `past`: the latest first."""
+    """`coming`: the next first; `past`: the latest first; `said`: as it was said, the newest last."""
 
     contact: Contact
     coming: tuple[Visit, ...]
@@ -110,7 +111,7 @@ def show_patient(practice_id: str, patient_id: int, now: datetime) -> ShownPatie
     told = [replace(one, cancelled_at=None) if (one.cancelled_at or now) > now else one for one in visits]
     coming = [visit for visit in told if visit.starts_at > now]
     past = told[len(coming) :]
-    return ShownPatient(contact, tuple(reversed(coming)), tuple(past), tuple(said))
+    return ShownPatient(contact, tuple(reversed(coming)), tuple(past), tuple(reversed(said)))
 
 
 def show_contact(practice_id: str, patient_id: int, now: datetime) -> Contact:
@@ -126,7 +127,9 @@ def _contact(session: Session, patient_id: int, now: datetime) -> Contact:
     practice, patient = record.practice, record.patient
     numbers = [row.as_number() for row in record.numbers]
     to = number_to_text(numbers, practice.countries)
-    opt_outs = store.patient_page.list_opt_outs(session, patient_id, {row.e164 for row in record.numbers if row.e164})
+    numbers_of = {row.e164 for row in record.numbers if row.e164}
+    with_replies = store.patient_page.list_opt_outs(session, patient_id, numbers_of)
+    opt_outs = [opt_out for opt_out, _ in with_replies]
     changes = list_changes(session, Subject.PATIENT, patient_id, most=MOST_CHANGES)
     opted_out = {one.e164 for one in opt_outs if one.lifted_at is None and one.e164}
     last: dict[str, Change] = {}
@@ -144,7 +147,7 @@ def _contact(session: Session, patient_id: int, now: datetime) -> Contact:
         asks_first=contacts.may_be_own_wish(patient.preference),
         set_by=last.get(contacts.PREFERENCE),
         archived_by=last.get(contacts.ARCHIVED),
-        opt_outs=tuple(_shown_opt_out(one, changes) for one in opt_outs),
+        opt_outs=tuple(_shown_opt_out(one, message_id, changes) for one, message_id in with_replies),
         checks=_checks(record, to, opt_outs, now),
         changes=tuple(changes),
     )
@@ -164,11 +167,12 @@ def _shown_number(row: PhoneRow, practice: Practice, to: str | None, opted_out: 
     )
 
 
-def _shown_opt_out(row: OptOut, changes: Sequence[Change]) -> ShownOptOut:
+def _shown_opt_out(row: OptOut, message_id: int | None, changes: Sequence[Change]) -> ShownOptOut:
     of_staff = row.source is OptOutSource.STAFF
     at = {change.at: change for change in changes if change.field == contacts.OPT_OUT} if of_staff else {}
     return ShownOptOut(
         row,
+        message_id,
         may_be_lifted=of_staff and row.lifted_at is None,
         recorded=at.get(row.recorded_at),
         lifted=at.get(row.lifted_at) if row.lifted_at else None,

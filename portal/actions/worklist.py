@@ -11,8 +11,10 @@ from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who, note_change
 from portal.core.ahead import BusinessClock
 from portal.core.reasons import Reason
+from portal.core.replies import Meaning
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.store.changes import Subject
+from portal.store.inbox import Row as Declined
 from portal.store.practices import Practice
 from portal.store.worklist import DealtWith, Row, state_of
 
@@ -34,13 +36,17 @@ _MENDABLE = frozenset(
         Reason.PROVIDER_REFUSED,
     }
 )
+DECLINES = tuple(meaning for meaning in Meaning if meaning.declines)
 _DEALT_WITH = "worklist"
 _OPEN, _DONE = "to deal with", "dealt with"
 
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """`open`: soonest appointment first. `done`: what is dealt with, the newest mark first."""
+    """`declined`: unread replies of patients who cannot come, the newest first. `open`: soonest appointment first.
+    `done`: what is dealt with, the newest mark first."""
+
+    declined: Sequence[Declined]
 
     open: Sequence[Row]
     done: Sequence[Row]
@@ -52,17 +58,18 @@ class Worklist:
 
 
 def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
-    """Of appointments ahead, and of texts by staff. In three queries, for the newest so many."""
+    """Of appointments ahead, of texts by staff and of replies. In four queries, for the newest so many."""
     since = now - timedelta(days=max(_DAYS, practice.lead_days + 1))
     with store.reading(practice.id) as session:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
         rows = store.worklist.list_stopped(session, _STOPPED, since, now, _MOST)
+        declined = store.inbox.list_unread_meaning(session, DECLINES, MOST_SHOWN)
     stands = [row for row in rows if _is_mishap(row) and not _is_tried_again(row, practice, clocks, now)]
     open_ = [row for row in stands if not row.is_dealt_with]
     done = [row for row in stands if row.is_dealt_with]
     open_.sort(key=lambda row: (row.starts_at is None, row.starts_at or now, row.message.id))
     done.sort(key=lambda row: row.mark.at if row.mark else now, reverse=True)
-    return Worklist(open_, done[:MOST_SHOWN], Counter(row.message.status for row in open_))
+    return Worklist(declined, open_, done[:MOST_SHOWN], Counter(row.message.status for row in open_))
 
 
 def _is_mishap(row: Row) -> bool:

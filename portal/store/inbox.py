@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core.replies import Meaning
 from portal.store.appointments import Appointment
 from portal.store.messages import Message
-from portal.store.patients import Patient
+from portal.store.patients import OptOut, Patient
 from portal.store.practices import Business
 from portal.store.replies import Reply
 
@@ -54,8 +54,23 @@ def list_unread_meaning(session: Session, meanings: Collection[Meaning], most: i
 
 def list_read_since(session: Session, since: datetime, most: int) -> list[Row]:
     """Those that came since then and are read, the newest first."""
-    read = _SELECT.where(Reply.read_at.is_not(None), Reply.read_at >= since)
-    return _rows(session, read.order_by(Reply.id.desc()).limit(most))
+    read = _SELECT.where(Reply.read_at.is_not(None), Reply.at >= since)
+    return _rows(session, read.order_by(Reply.at.desc(), Reply.id.desc()).limit(most))
+
+
+def list_unread_of(session: Session, patient_id: int) -> Sequence[Reply]:
+    """The patient's, the oldest first."""
+    unread = select(Reply).join(Message, Message.id == Reply.message_id)
+    return session.scalars(
+        unread.where(Reply.read_at.is_(None), Message.patient_id == patient_id).order_by(Reply.id)
+    ).all()
+
+
+def find_message_of(session: Session, opt_out_id: int) -> tuple[bool, int | None]:
+    """Whether there is such an opt-out, and the id of the message that made it."""
+    made = select(OptOut.id, Reply.message_id).join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)
+    row = session.execute(made.where(OptOut.id == opt_out_id)).first()
+    return (True, row[1]) if row else (False, None)
 
 
 _ZONE = select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery()

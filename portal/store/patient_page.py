@@ -1,6 +1,6 @@
 """What the page of one patient shows, each kind in one query."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
 from portal.store.patients import OptOut, Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
+from portal.store.replies import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,21 @@ def find_record(session: Session, patient_id: int) -> Record | None:
     return Record(practice, zone_found, patient, tuple(row[3] for row in rows if row[3] is not None))
 
 
-def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> Sequence[OptOut]:
-    """The patient's and those of the E.164 numbers, the newest first, lifted ones too."""
+def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> list[tuple[OptOut, int | None]]:
+    """The patient's and those of the E.164 numbers, the newest first, lifted ones too; each with the message of the
+    reply that made it."""
     # Each on its own, for each has its index: with one "or" a database may read all of a practice's.
     theirs = union_all(
         select(OptOut.id).where(OptOut.patient_id == patient_id), select(OptOut.id).where(OptOut.e164.in_(numbers))
     )
-    return session.scalars(select(OptOut).where(OptOut.id.in_(theirs)).order_by(OptOut.id.desc()).limit(50)).all()
+    rows = session.execute(
+        select(OptOut, Reply.message_id)
+        .join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)
+        .where(OptOut.id.in_(theirs))
+        .order_by(OptOut.id.desc())
+        .limit(50)
+    )
+    return [(opt_out, message_id) for opt_out, message_id in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Visit:
     practitioner: str
     status: Status | None
     reasons: tuple[Reason, ...]
+    is_confirmed: bool  # by a reply
 
 
 _VISIT = (
@@ -80,6 +90,8 @@ _VISIT = (
         Practitioner.last_name,
         Message.status,
         Message.reasons,
+        Appointment.confirmed_revision,
+        Appointment.revision,
     )
     .select_from(Appointment)
     .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
@@ -105,13 +117,20 @@ def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
         .limit(most)
     )
     return [
-        Visit(*row[:7], " ".join(part for part in row[7:10] if part), row.status, row.reasons or ()) for row in rows
+        Visit(
+            *row[:7],
+            " ".join(part for part in row[7:10] if part),
+            row.status,
+            row.reasons or (),
+            row.confirmed_revision == row.revision,
+        )
+        for row in rows
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message with the patient; `timezone` is its business's."""
+    """A message with the patient; `timezone` is its business's. `reply`: what one that came in means."""
 
     id: int
     direction: Direction
@@ -121,6 +140,7 @@ class Said:
     body: str | None
     at: datetime
     timezone: str | None
+    reply: Reply | None
 
 
 _SAID = (
@@ -135,13 +155,15 @@ _SAID = (
         Message.pass_at,
         Message.created_at,
         Business.timezone,
+        Reply,
     )
     .select_from(Message)
     .join(Business, Business.id == Message.business_id, isouter=True)
+    .join(Reply, Reply.message_id == Message.id, isouter=True)
 )
 
 
 def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
     """The newest first."""
     rows = session.execute(_SAID.where(Message.patient_id == patient_id).order_by(Message.id.desc()).limit(most))
-    return [Said(*row[:6], row.sent_at or row.pass_at or row.created_at, row.timezone) for row in rows]
+    return [Said(*row[:6], row.sent_at or row.pass_at or row.created_at, row.timezone, row[-1]) for row in rows]

@@ -53,6 +53,7 @@ class Reply(PracticeOwned, Model):
         belongs_to("opt_out_id", "opt_outs"),
         belongs_to("answer_id", "messages"),
         Index("ix_replies_number", "practice_id", "number", "at"),
+        Index("ix_replies_at", "practice_id", "at"),
         Index("ix_replies_appointment", "practice_id", "appointment_id"),
         Index("ix_replies_opt_out", "practice_id", "opt_out_id"),
         Index("ix_replies_answer", "practice_id", "answer_id"),

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("message_id", name=op.f("uq_replies_message_id")),
     )
     op.create_index("ix_replies_number", "replies", ["practice_id", "number", "at"])
+    op.create_index("ix_replies_at", "replies", ["practice_id", "at"])
     op.create_index("ix_replies_appointment", "replies", ["practice_id", "appointment_id"])
     op.create_index("ix_replies_opt_out", "replies", ["practice_id", "opt_out_id"])
     op.create_index("ix_replies_answer", "replies", ["practice_id", "answer_id"])
