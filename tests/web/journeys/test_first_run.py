@@ -133,6 +133,12 @@ def file_the_mobiles(visit: Visit) -> None:
     expect(page.locator("#plan-said")).to_contain_text("filed as Mobile.")
 
 
+def leave(page: Page) -> None:
+    """Nobody looks while the server is down."""
+    page.wait_for_load_state()
+    page.goto("about:blank")
+
+
 def sign_in(page: Page) -> None:
     page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
@@ -159,7 +165,7 @@ def test_from_nothing_to_the_first_text(
             visit.step("today")
             go_live(visit)
             file_the_mobiles(visit)
-            page.goto("about:blank")  # nobody looks while the server is down
+            leave(page)
 
         assert "1 practice due" in installation.run(at("10:00"), "-m", "portal", "enqueue")
         assert "Nothing remains." in installation.run(at("10:00"), "worker.py", "--burst", "-n", "1")
@@ -185,3 +191,4 @@ def test_from_nothing_to_the_first_text(
             expect(page.locator("main")).to_contain_text("was texted today at 10am")
             assert page.locator("blockquote.text").inner_text() in [one.text for one in texts]
             visit.step("sent")
+            leave(page)

@@ -76,7 +76,8 @@ def find_on_today(visit: Visit, appointment_id: int) -> bool:
         return False
     group = page.locator("#plan details", has=line)
     visit.step("today", group)
-    group.locator("summary").click()
+    if group.get_attribute("open") is None:
+        group.locator("summary").click()
     line.click()
     return True
 
