@@ -182,7 +182,7 @@ def _reports(settings: Settings, now: datetime) -> Iterator[Finding]:
         since = lasting(now - datetime.fromisoformat(reported["since"]))
         yield _mend(
             "reports",
-            f"texts are not delivered for a fault of our account since {since} ago "
+            f"for {since} texts have not been delivered for a fault of our account "
             f"({reported['code']}: {cause(reported['code']).says})",
             "mend the account in Vonage's dashboard",
         )

@@ -1,5 +1,5 @@
-"""A whole day with the simulated provider: every kind of answer, receipt and reply, signed, over HTTP, while texts are
-still going out. In the end no message is in a wrong state, by the provider's own count."""
+"""A whole day with the simulated provider: every kind of answer, receipt and reply, signed, over HTTP, while texts
+still go out. In the end no message is in a wrong state, by the provider's own count."""
 
 import os
 from collections import Counter

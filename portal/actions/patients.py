@@ -95,6 +95,7 @@ def add_number(practice_id: str, patient_id: int, type_: str, number: str, *, wh
         if alike:
             row = alike[-1]
             row.removed_at = None
+            row.out_of_service = row.out_of_service_at = None  # whoever puts it back says that it works again
         else:
             last = max((row.position for row in rows), default=-1)
             row = PhoneRow(patient_id=patient_id, position=last + 1, from_export=False)

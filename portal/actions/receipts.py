@@ -150,7 +150,7 @@ class _Application:
         self.changed: set[int] = set()
         self.events: list[dict[str, Any]] = []
         self.out_of_service: dict[str, bool] = {}  # E.164: what was learned last
-        self.opted_out: set[str] = set()
+        self.opted_out: dict[str, datetime] = {}  # E.164: when that was said
         self.account_codes: list[str] = []
         self.delivered_at: datetime | None = None
 
@@ -211,7 +211,7 @@ class _Application:
             return
         match cause(receipt.code).fault:
             case Fault.OPT_OUT:
-                self.opted_out.add(row.to)
+                self.opted_out[row.to] = max(self.opted_out.get(row.to, receipt.at), receipt.at)
             case Fault.NUMBER if row.status is not Status.DELIVERED:
                 self.out_of_service[row.to] = True
             case Fault.ACCOUNT:

@@ -118,7 +118,7 @@ def _is_opted_out(answer: Answer) -> bool:
 def _heed_opt_outs(session: Session, message_ids: Sequence[int], now: datetime) -> None:
     if message_ids:
         rows = store.standing.list_standing(session, message_ids).values()
-        store.patients.record_carrier_opt_outs(session, {row.to for row in rows if row.to}, now)
+        store.patients.record_carrier_opt_outs(session, {row.to: now for row in rows if row.to}, now)
 
 
 def _judge_the_account(session: Session, outcomes: Sequence[Answer], now: datetime) -> None:

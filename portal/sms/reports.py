@@ -16,7 +16,7 @@ from portal.sms.gateway import CONNECT_TIMEOUT, DEFAULT_HOSTS, READ_TIMEOUT, Acc
 from portal.sms.loopback import is_loopback
 from portal.sms.session import Session, certificates
 
-LONGEST_WINDOW = timedelta(hours=24)
+LONGEST_WINDOW = timedelta(hours=23)  # the provider takes 24, and ours end on whole seconds
 MOST_PAGES = 200
 _PATH = "/v2/reports/records"
 

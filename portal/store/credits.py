@@ -112,7 +112,7 @@ class Billed:
 
     message_id: int
     charged: int
-    parts: int
+    parts: int | None
     price: int | None
     currency: str | None
     sent_at: datetime | None

@@ -1,6 +1,6 @@
 """Patients, their phone numbers, and who asked for no more texts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -179,14 +179,18 @@ def lift_out_of_service(session: Session, e164s: Collection[str]) -> None:
         )
 
 
-def record_carrier_opt_outs(session: Session, e164s: Collection[str], at: datetime) -> None:
-    """The phone company says that these numbers have opted out: once, while that stands."""
-    known = session.scalars(
-        select(OptOut.e164).where(
-            OptOut.e164.in_(e164s), OptOut.source == OptOutSource.CARRIER, OptOut.lifted_at.is_(None)
-        )
+def record_carrier_opt_outs(session: Session, said_at: Mapping[str, datetime], at: datetime) -> None:
+    """The phone company said of these numbers, then, that they have opted out. Once, while that stands; not where
+    whoever has the phone has taken it back since."""
+    found = session.execute(
+        select(OptOut.e164, OptOut.source, OptOut.lifted_at).where(OptOut.e164.in_(said_at.keys()))
     )
-    for e164 in sorted(set(e164s) - set(known)):
+    settled = {
+        e164
+        for e164, source, lifted_at in found
+        if e164 and (source is OptOutSource.CARRIER if lifted_at is None else lifted_at >= said_at[e164])
+    }
+    for e164 in sorted(said_at.keys() - settled):
         session.add(OptOut(source=OptOutSource.CARRIER, e164=e164, recorded_at=at))
     session.flush()
 

@@ -9,7 +9,7 @@ from sqlalchemy import Index, Text, UniqueConstraint, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, insert_ignoring, row_id, table_of
-from portal.store.types import RowId, UtcDateTime, words
+from portal.store.types import UtcDateTime, words
 
 _TO_DO = "next_at IS NOT NULL"
 
@@ -53,7 +53,6 @@ class ProviderEvent(Model):
     tries: Mapped[int] = mapped_column(default=0)
     outcome: Mapped[Outcome] = mapped_column(words(Outcome))
     practice_id: Mapped[str | None] = mapped_column(Text)
-    message_id: Mapped[int | None] = mapped_column(RowId)
 
     __table_args__ = (
         # Each once, however often the provider sends it.
@@ -66,7 +65,7 @@ class ProviderEvent(Model):
 def record_event(session: Session, values: Mapping[str, Any]) -> bool:
     """False where it is known already."""
     table = table_of(ProviderEvent)
-    row = {"tries": 0, "outcome": Outcome.WAITING, "practice_id": None, "message_id": None} | dict(values)
+    row = {"tries": 0, "outcome": Outcome.WAITING, "practice_id": None} | dict(values)
     return session.scalar(insert_ignoring(session, table).returning(table.c.id), row) is not None
 
 

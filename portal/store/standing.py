@@ -34,7 +34,7 @@ def find_practices(session: Session, message_ids: Collection[int], uuids: Collec
     )
     return Practices(
         {id_: Whose(id_, practice_id) for id_, practice_id in session.execute(by_id)},
-        {uuid: Whose(id_, practice_id) for uuid, id_, practice_id in session.execute(by_uuid)},
+        {uuid: Whose(id_, practice_id) for uuid, id_, practice_id in session.execute(by_uuid) if uuid},
     )
 
 

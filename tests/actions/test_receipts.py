@@ -11,9 +11,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import store
+from portal.actions.patients import add_number, remove_number
 from portal.actions.receipts import KEPT_FOR, WAIT_FOR_MESSAGE, forget_old_events, work_on_events
 from portal.actions.remind import run_pass
 from portal.actions.sweep import WAIT_FOR_RECEIPT, sweep
+from portal.actions.who import Who
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.sms.answers import Accepted, InDoubt, Outcome, Refused
@@ -170,12 +172,36 @@ def test_a_dead_number_stops_the_next_text_and_a_text_that_arrives_lifts_it(clin
     assert the_log()["again"].status is Status.QUEUED
 
 
+def test_staff_lift_the_mark_by_putting_the_number_back(clinic: Clinic) -> None:
+    message = sent(clinic)
+    report(of(message, "undeliverable", LATER, "1190"), LATER)
+    work(LATER)
+    row, who = number(), Who(1, "Dana")
+    remove_number(clinic.id, row.patient_id, row.id, who=who, now=LATER)
+    add_number(clinic.id, row.patient_id, "Mobile", MOBILES[0], who=who, now=LATER)
+    assert (number().id, number().out_of_service) == (row.id, None)
+
+
 def test_an_opt_out_at_the_phone_company_is_recorded_once_as_its_own(clinic: Clinic) -> None:
     message = sent(clinic)
     for minute in (1, 2):
         report(of(message, "undeliverable", LATER + timedelta(minutes=minute), "1240"), LATER)
         work(LATER + timedelta(minutes=5))
     assert [(one.source, one.e164, one.lifted_at) for one in opt_outs()] == [(OptOutSource.CARRIER, message.to, None)]
+
+
+def test_a_late_report_of_it_does_not_undo_what_the_patient_has_lifted_since(clinic: Clinic) -> None:
+    message = sent(clinic)
+    report(of(message, "undeliverable", LATER, "1240"), LATER)
+    work(LATER)
+    lifted = LATER + timedelta(minutes=5)
+    clinic.change(opt_outs()[0], lifted_at=lifted)  # by START
+    report(of(message, "rejected", LATER, "1240"), lifted)
+    work(lifted)
+    assert [one.lifted_at for one in opt_outs()] == [lifted]
+    report(of(message, "rejected", lifted + timedelta(minutes=1), "1240"), lifted + timedelta(hours=1))
+    work(lifted + timedelta(hours=1))
+    assert [one.lifted_at for one in opt_outs()] == [lifted, None]
 
 
 def test_so_is_one_that_the_provider_answers_with(clinic: Clinic) -> None:

@@ -1,12 +1,13 @@
 """What the pages hand to the workers, by the function that the application gives them."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import redis
 
 from portal.config import Settings, load_settings
-from portal.queue import enqueue_now
+from portal.queue import Queue, enqueue_now, notifier
 
 
 def settings_with(folder: Path, url: str) -> Settings:
@@ -25,3 +26,22 @@ def test_what_a_page_recorded_waits_for_the_workers(short_tmp: Path, redis_url: 
 
 def test_without_redis_the_page_answers_all_the_same(short_tmp: Path) -> None:
     enqueue_now(settings_with(short_tmp, "redis://127.0.0.1:1/0"), "riverside", (1,))
+
+
+def test_what_the_provider_reports_waits_in_one_job(short_tmp: Path, redis_url: str) -> None:
+    settings = settings_with(short_tmp, redis_url)
+    notify = notifier(settings)
+    for _ in range(3):
+        notify()
+    with closing(redis.Redis.from_url(redis_url)) as connection:
+        assert connection.llen("rq:queue:portal") == 1
+        Queue(connection).enqueue_events()
+        assert connection.llen("rq:queue:portal") == 1
+        assert Queue(connection).enqueue_asking() is True
+        assert Queue(connection).enqueue_asking() is False
+        assert connection.llen("rq:queue:portal") == 2
+
+
+def test_without_redis_the_provider_is_answered_all_the_same(short_tmp: Path) -> None:
+    notifier(settings_with(short_tmp, "redis://127.0.0.1:1/0"))()
+    notifier(replace(settings_with(short_tmp, ""), redis_url=None))()  # the embedded one does not run

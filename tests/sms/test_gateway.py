@@ -1,6 +1,7 @@
 """The gateway's clients, credentials and limits, tried against a server on loopback."""
 
 import datetime
+import json
 import logging
 import ssl
 import subprocess
@@ -93,6 +94,15 @@ def test_time_left_is_clamped_to_what_the_provider_takes(seconds, ttl, server, m
     gateway = make_gateway()
     assert gateway.send(gateway.prepare(outgoing()), seconds) == Accepted(UUID)
     assert f'"ttl": {ttl}'.encode() in server.requests[0].body
+
+
+def test_receipts_are_asked_for_at_our_own_address_where_we_have_one(server, make_gateway, send):
+    send(make_gateway())
+    assert b"webhook_url" not in server.requests[0].body
+    here = "https://reminders.example/webhooks/vonage/status"
+    send(make_gateway(Account(base_url=server.url, webhook_url=here)))
+    message = json.loads(server.requests[1].body)
+    assert (message["webhook_url"], message["webhook_version"]) == (here, "v1")
 
 
 # One client a thread of a process.

@@ -71,6 +71,12 @@ def test_a_window_longer_than_the_provider_takes_is_read_in_parts(
     assert list(reports.list_receipts(AT, AT)) == []
 
 
+def test_a_whole_day_with_parts_of_a_second_is_taken(simulator: Simulator, reports: Reports) -> None:
+    take(simulator)
+    start = AT - timedelta(hours=12, microseconds=1)
+    assert len(list(reports.list_receipts(start, start + timedelta(hours=24)))) == 1
+
+
 def test_a_record_says_how_it_ended(simulator: Simulator, reports: Reports) -> None:
     simulator.plan([{"ends": "undeliverable", "ends_code": "1170"}])
     take(simulator)

@@ -9,10 +9,12 @@ from sqlalchemy import select
 
 from portal import store
 from portal.actions.credits import MOST_AT_ONCE, top_up
+from portal.actions.remind import run_pass
 from portal.actions.sending import switch_sending
 from portal.core.reminders import Sending
 from portal.core.roles import Role
 from portal.store.changes import Change
+from portal.store.messages import Message
 from portal.store.practices import AppointmentType, Business
 from tests.builders import PASS_AT, Clinic, a_practice, a_template
 
@@ -213,3 +215,19 @@ def test_an_empty_practice_is_told_what_to_do(client: FlaskClient) -> None:
     for path in ("/settings/businesses", "/settings/appointment-types"):
         assert "your administrator imports it" in client.get(path).text
     assert "Top up above" in client.get("/settings/sms").text
+
+
+def test_what_the_provider_bills_otherwise_is_listed_beside_the_ledger(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    clinic.book("b")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert "Billed otherwise" not in client.get("/settings/sms").text
+    with store.transaction(clinic.id) as session:
+        for id_, parts in ((1, 2), (2, 1)):
+            message = session.get_one(Message, id_)
+            message.billed_parts, message.billed_price, message.billed_currency = parts, 51_200 * parts, "EUR"
+    page = client.get("/settings/sms").text
+    listed = page[page.index("Billed otherwise") : page.index("What was added and taken")]
+    assert "Message 1</a>" in listed and "0.1024 EUR" in listed
+    assert "Message 2</a>" not in listed

@@ -51,7 +51,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("practice_id", sa.Text(), nullable=True),
-        sa.Column("message_id", row_id, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_events")),
         sa.UniqueConstraint("uuid", "kind", "status", "at", "body_hash", name="uq_provider_events_once"),
     )
