@@ -8,7 +8,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.reasons import Reason
-from portal.core.states import Direction, Status
+from portal.core.states import Direction, Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
 from portal.store.patients import OptOut, Patient, PhoneRow
@@ -126,6 +126,7 @@ class Said:
 
     id: int
     direction: Direction
+    kind: Kind
     status: Status
     reasons: tuple[Reason, ...]
     to: str | None
@@ -150,6 +151,7 @@ def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
         Said(
             message.id,
             message.direction,
+            message.kind,
             message.status,
             message.reasons,
             message.to,
