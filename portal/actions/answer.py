@@ -44,6 +44,7 @@ def answer(
         segments=decision.parts,
         charged=(decision.parts or 0) if is_queued else 0,
         created_at=now,
+        pass_at=now,  # it counts towards the patient's texts of the day
         deadline_at=now + answers.KEPT_FOR,
         next_at=now if is_queued else None,
         enqueued_at=now if is_queued else None,

@@ -11,7 +11,7 @@ READ_AS: Mapping[Meaning, str] = {
     Meaning.CANCEL: "Cannot come, and wants no more texts",
     Meaning.START: "Wants texts again",
     Meaning.HELP: "Asks who texts",
-    Meaning.CONFIRM: "Yes",
+    Meaning.CONFIRM: "Says yes",
     Meaning.DECLINE: "Cannot come",
     Meaning.OTHER: "",
 }

@@ -337,6 +337,7 @@ def list_texts(
     ).all()
     found: dict[tuple[int, str, date], set[int]] = {}
     for patient_id, id_, at in rows:
+        assert patient_id is not None and at is not None  # as was asked for
         for (zone, day), (begin, end) in bounds.items():
             if begin <= at < end:
                 found.setdefault((patient_id, zone, day), set()).add(id_)

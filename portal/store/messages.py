@@ -84,7 +84,7 @@ class Message(PracticeOwned, Model):
     segments: Mapped[int | None]
     charged: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    pass_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    pass_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # an automatic one was decided last
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not tried before
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # None: in no job that we know of

@@ -8,7 +8,7 @@ from sqlalchemy import and_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.reasons import Reason
-from portal.core.states import Direction, Status
+from portal.core.states import Direction, Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.messages import DAY_BEFORE, Message
 from portal.store.patients import OptOut, Patient, PhoneRow
@@ -134,6 +134,7 @@ class Said:
 
     id: int
     direction: Direction
+    kind: Kind
     status: Status
     reasons: tuple[Reason, ...]
     to: str | None
@@ -147,6 +148,7 @@ _SAID = (
     select(
         Message.id,
         Message.direction,
+        Message.kind,
         Message.status,
         Message.reasons,
         Message.to,
@@ -166,4 +168,4 @@ _SAID = (
 def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
     """The newest first."""
     rows = session.execute(_SAID.where(Message.patient_id == patient_id).order_by(Message.id.desc()).limit(most))
-    return [Said(*row[:6], row.sent_at or row.pass_at or row.created_at, row.timezone, row[-1]) for row in rows]
+    return [Said(*row[:7], row.sent_at or row.pass_at or row.created_at, row.timezone, row.Reply) for row in rows]

@@ -10,7 +10,7 @@ from portal.actions.preview import preview
 from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
 from portal.core.reminders import DAILY_LIMIT
-from portal.core.states import Status
+from portal.core.states import Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import Patient
@@ -118,3 +118,20 @@ def test_the_preview_says_so_beforehand(app: Flask) -> None:
     seen = preview(clinic.id, DAY, PASS_AT)
     assert [line.reasons for line in seen.lines] == [()] * DAILY_LIMIT + [(Reason.DAILY_LIMIT,)]
     assert seen.needed == DAILY_LIMIT
+
+
+def test_an_answer_to_a_reply_counts_too_and_a_text_by_staff_does_not(app: Flask) -> None:
+    clinic, patient = a_busy_clinic(5)
+    with store.transaction(clinic.id) as session:
+        own = {
+            "direction": "outbound",
+            "patient_id": patient.id,
+            "status": Status.SENT,
+            "reasons": (),
+            "to": "+61491570006",
+        }
+        own |= {"body": "Hello", "segments": 1, "created_at": PASS_AT}
+        session.add(Message(kind=Kind.AUTO_REPLY, pass_at=PASS_AT, **own))
+        session.add(Message(kind=Kind.MANUAL, **own))
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert counted() == {Status.QUEUED: 4, Status.NOT_SENT: 1}

@@ -34,7 +34,9 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def queue(redis_url: str) -> Iterator[Queue]:
     with redis.Redis.from_url(redis_url) as connection:
-        yield Queue(connection)
+        queue = Queue(connection)
+        queue.may_watch()  # and so nobody looks for alarms within the next minutes: see test_alarms.py
+        yield queue
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from portal import store
 from portal.actions.inbound import take_reply
 from portal.core.roles import Role
+from portal.store.database import db
 from portal.store.replies import ReplySettings
 from tests.actions.replies import LATER, MIA, SENDER, an_event, comes_in, find_reply, message, remind
 from tests.actions.test_inbound import appointment
@@ -198,3 +200,23 @@ def test_a_replayed_report_changes_nothing(client: FlaskClient) -> None:
     event = an_event("Where do I park?", number=MIA)
     assert take_reply(event, LATER) and take_reply(event, LATER) is None
     assert client.get("/replies").text.count("Where do I park?") == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("path", ["/replies", "/replies/2", "/settings/replies", "/today/worklist"])
+def test_each_page_takes_at_most_8_queries(client: FlaskClient, app: Flask, path: str) -> None:
+    clinic_of = {"/settings/replies": Role.OWNER}
+    someone = sign_in(client, clinic_of.get(path, Role.RECEPTION))
+    for at, text in enumerate(("Can't make it", "Where do I park?", "Hello?")):
+        comes_in(text, LATER + timedelta(minutes=at), number=MIA if at < 2 else "+61491570110")
+    someone.get(path)  # what is asked once, when the portal starts
+    statements: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    assert someone.get(path).status_code == 200
+    event.remove(db.engine, "before_cursor_execute", note)
+    read = [one for one in statements if one.lstrip().upper().startswith(("SELECT", "WITH"))]
+    assert 0 < len(read) <= 8, read
