@@ -146,10 +146,12 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """`message_ids`: queued, to be enqueued. `left`: (patient's name, why not) of the others."""
+    """`message_ids`: queued, to be enqueued. `on_their_way`: so many went, or go, by another press. `left`: (patient's
+    name, why not) of the others."""
 
     message_ids: tuple[int, ...]
     left: tuple[tuple[str, str], ...]
+    on_their_way: int = 0
 
 
 def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer: Writer, now: datetime) -> Resent:
@@ -169,9 +171,12 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
         entries = {entry.message.id: entry for entry in store.communications.list_by_id(session, states)}
         found = _find(session, practice, list(states))
         textable = list_textable(session, {one.patient_id for one in found.values()}, writer)
-        credits = practice.credits
+        credits, on_their_way = practice.credits, 0
         for id_ in sorted(entries, key=lambda id_: _turn(found.get(id_), id_)):
             entry, one = entries[id_], found.get(id_)
+            if entry.message.status in ON_ITS_WAY | TAKEN:
+                on_their_way += 1
+                continue
             why = _why_left(may_send_again(entry, now), states[id_])
             if one is None or why:
                 left.append((entry.full_name, why or "It has no text any more"))
@@ -185,7 +190,7 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
             to_queue.append(_to_queue(one, decision, now))
         ids = queue_texts(session, practice, to_queue, writer.who, SENT_AGAIN_BY_STAFF, now)
     left += [("", "It is no longer there") for id_ in states if id_ not in entries]
-    return Resent(tuple(ids), tuple(left))
+    return Resent(tuple(ids), tuple(left), on_their_way)
 
 
 def _find(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Reminder | Text]:
