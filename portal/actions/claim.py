@@ -33,6 +33,7 @@ class Attempt:
     attempts: int
     charged: int
     refused: str  # what to remember if the provider refuses it
+    was_in_doubt: bool
 
 
 class Preparer(Protocol):
@@ -73,8 +74,10 @@ def claim(
     texts = store.texts.list_of_messages(session, practice, set(message_ids) - reminders.keys())
     token = secrets.token_hex(6)
     stops = [
-        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
-        for id_, charged in store.messages.list_queued(session, set(message_ids) - reminders.keys() - texts.keys())
+        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
+        for id_, charged, was_in_doubt in store.messages.list_queued(
+            session, set(message_ids) - reminders.keys() - texts.keys()
+        )
     ]
     to_send: list[Reminder | Text] = [*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)]
     ready: list[_Ready] = []
@@ -85,7 +88,7 @@ def claim(
             continue
         answer = _ask_again(one, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
-            credits += message.charged
+            credits += answer.given_back
             stops.append(answer)
         else:
             credits += message.charged - answer.attempt.charged
@@ -109,7 +112,8 @@ def _ask_again(
 
     def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
         keeps_text = isinstance(one, Text)
-        return Stop(message.id, status, reasons, message.charged, code, refused or message.refused, keeps_text)
+        refused = refused or message.refused
+        return Stop(message.id, status, reasons, message.charged, code, refused, keeps_text, message.was_in_doubt)
 
     own_text = message.body if message.written_by or isinstance(one, Text) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
@@ -136,6 +140,7 @@ def _ask_again(
         message.attempts + 1,
         decision.parts,
         same_again,
+        message.was_in_doubt,
     )
     return _Ready(attempt, decision, message, practice.sender, one.patient_id)
 

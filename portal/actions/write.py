@@ -221,7 +221,7 @@ def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
 def _own_text(visit: Found) -> str | None:
     """What staff wrote to the patient as its reminder before."""
     message = visit.message
-    return message.body if message and message.written_by and message.patient_id == visit.patient.id else None
+    return message.body if message and message.own_words and message.patient_id == visit.patient.id else None
 
 
 def _visit(found: Found) -> Visit:
@@ -320,7 +320,9 @@ def send_text(
         if in_the_way:
             raise CannotGo(in_the_way)
         if reminder is None:
-            to_queue = ToQueue(_new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, charged=0)
+            to_queue = ToQueue(
+                _new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, 0, own_words=True
+            )
         else:
             to_queue = ToQueue(
                 reminder.message.id if reminder.message else _new_reminder(reminder, now),
@@ -328,6 +330,7 @@ def send_text(
                 decision,
                 reminder.appointment.starts_at,
                 charged=0,
+                own_words=True,
             )
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
     return ids[0]

@@ -12,6 +12,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     event,
+    false,
     func,
     insert,
     inspect,
@@ -43,6 +44,7 @@ from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, 
 DAY_BEFORE = "day-before"
 
 BUT_REMINDERS = "kind <> 'reminder'"
+BY_STAFF = "written_by IS NOT NULL OR form_key IS NOT NULL"
 
 
 def has_reason(reason: Reason) -> str:
@@ -56,7 +58,8 @@ class Message(PracticeOwned, Model):
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
     `refused`: a fingerprint of the number, text and sender that the provider refused. `written_by`: who of the staff
     sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
-    `form_key`: of the form that wrote it, which may come twice.
+    `form_key`: of the form that wrote it, which may come twice. `own_words`: they wrote the text themselves.
+    `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again.
     """
 
     __tablename__ = "messages"
@@ -91,6 +94,8 @@ class Message(PracticeOwned, Model):
     written_by: Mapped[str | None] = mapped_column(Text)
     written_by_id: Mapped[int | None] = mapped_column(RowId)
     form_key: Mapped[str | None] = mapped_column(Text)
+    own_words: Mapped[bool] = mapped_column(default=False, server_default=false())
+    was_in_doubt: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (
         referable(),
@@ -174,6 +179,14 @@ Index(
     sqlite_where=text("form_key IS NOT NULL"),
     postgresql_where=text("form_key IS NOT NULL"),
 )
+# For the worklist: what was queued again long after it was written.
+Index(
+    "ix_messages_by_staff",
+    Message.practice_id,
+    Message.deadline_at,
+    sqlite_where=text(BY_STAFF),
+    postgresql_where=text(BY_STAFF),
+)
 
 
 class MessageEvent(PracticeOwned, Model):
@@ -241,24 +254,26 @@ def record_events(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(table_of(MessageEvent)), rows)
 
 
-def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int]]:
-    """(message id, credits taken for it) of what is queued for these appointments."""
+def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int, bool]]:
+    """(message id, credits taken for it, was it in doubt before) of what is queued for these appointments."""
     return list(
         session.execute(
-            select(Message.id, Message.charged).where(
+            select(Message.id, Message.charged, Message.was_in_doubt).where(
                 Message.appointment_id.in_(appointment_ids), Message.status == Status.QUEUED
             )
         )
     )
 
 
-def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int]]:
-    """(id, credits taken) of those that are queued."""
+def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int, bool]]:
+    """(id, credits taken, was it in doubt before) of those that are queued."""
     if not message_ids:
         return []
     return list(
         session.execute(
-            select(Message.id, Message.charged).where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
+            select(Message.id, Message.charged, Message.was_in_doubt).where(
+                Message.id.in_(message_ids), Message.status == Status.QUEUED
+            )
         )
     )
 
