@@ -62,10 +62,13 @@ def draft(patient_id: int) -> str:
     match request.form.get("do"):
         case "fill":
             composer = _composer(patient_id, template_id=_row_id("template"))
-            return _render(composer, former=typed if typed.strip() and typed != composer.text else "")
+            # What a template filled in, and nobody touched, is nobody's text.
+            own = _typed("former") if typed == _typed("filled") else typed
+            former = own if own.strip() and own != composer.text else ""
+            return _render(composer, former=former, filled=composer.text)
         case "put-back":
-            return _render(_composer(patient_id, _typed("former")))
-    return _render(_composer(patient_id, typed), former=_typed("former"))
+            return _render(_composer(patient_id, _typed("former"), revision=_row_id("revision")))
+    return _render_again(_composer(patient_id, typed, revision=_row_id("revision")))
 
 
 @pages.post("/texts/weigh")
@@ -82,14 +85,21 @@ def send(patient_id: int) -> ResponseReturnValue:
     text, key = _typed("text"), request.form.get("form_key", "")[:_LONGEST_KEY]
     try:
         message_id = send_text(
-            g.practice.id, patient_id, text, key, writer(), clock.now(), appointment_id=_row_id("appointment")
+            g.practice.id,
+            patient_id,
+            text,
+            key,
+            writer(),
+            clock.now(),
+            appointment_id=_row_id("appointment"),
+            revision=_row_id("revision"),
         )
     except (NoSuchPatient, NoSuchAppointment):
         abort(404)
     except TextProblem as problem:
-        return _render(_composer(patient_id, text), problem=str(problem)), 422
-    except CannotGo as refused:
-        return _render(_composer(patient_id, text), refused=refused), 422
+        return _render_again(_composer(patient_id, text, revision=_row_id("revision")), problem=str(problem)), 422
+    except CannotGo as refused:  # also that the appointment was moved: from here on that is known
+        return _render_again(_composer(patient_id, text), refused=refused), 422
     _enqueue(message_id)
     where = url_for("communications.show", message_id=message_id)
     if request.headers.get("HX-Request"):  # another page, not a part of this one
@@ -124,8 +134,8 @@ def again_from_worklist(message_id: int) -> ResponseReturnValue:
 @pages.post("/today/worklist/send-again")
 @allow(Permission.SEND)
 def all_again() -> ResponseReturnValue:
-    """Those whom the person saw listed. Who is left is named in the answer itself: the session, which the browser keeps,
-    holds no patient's name."""
+    """Those whom the person saw listed. Who is left is named in the answer itself: the session, which the browser
+    keeps, holds no patient's name."""
     form = request.form
     seen = list(zip(form.getlist("message", int), form.getlist("state"), strict=False))
     resent = send_all_again(
@@ -175,7 +185,10 @@ def _in_words(resent: Resent) -> str:
     return " ".join(said) or "None was sent."
 
 
-def _composer(patient_id: int, text: str | None = None, template_id: int | None = None) -> Composer:
+def _composer(
+    patient_id: int, text: str | None = None, template_id: int | None = None, revision: int | None = None
+) -> Composer:
+    """`revision`: the appointment's that the text speaks of, where that is not the one of now."""
     try:
         composer = open_composer(
             g.practice.id,
@@ -186,19 +199,36 @@ def _composer(patient_id: int, text: str | None = None, template_id: int | None 
             message_id=_row_id("message"),
             appointment_id=_row_id("appointment"),
             text=text,
+            revision=revision,
         )
     except (NoSuchPatient, NoSuchAppointment, NoSuchMessage):
         abort(404)
     key = request.form.get("form_key", "")[:_LONGEST_KEY]
-    return replace(composer, form_key=key) if key else composer
+    seen = composer.revision if revision is None else revision
+    return replace(composer, form_key=key or composer.form_key, revision=seen)
 
 
-def _render(composer: Composer, problem: str = "", refused: CannotGo | None = None, former: str = "") -> str:
+def _render_again(composer: Composer, problem: str = "", refused: CannotGo | None = None) -> str:
+    """With the same text in it: what it took the place of stays too."""
+    return _render(composer, problem, refused, _typed("former"), _typed("filled"))
+
+
+def _render(
+    composer: Composer,
+    problem: str = "",
+    refused: CannotGo | None = None,
+    former: str = "",
+    filled: str = "",
+) -> str:
+    is_first = request.method == "GET"
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     return render_template(
         "texts/_composer.html" if is_fragment else "texts/compose.html",
         composer=composer,
         message_id=_row_id("message"),
+        # A reminder that went meanwhile is not another text all of a sudden.
+        appointment_id=_row_id("appointment") if composer.is_reminder or not is_first else None,
+        filled=composer.text if is_first else filled,
         problem=problem,
         obstacles=refused.explained if refused else composer.stands_in_the_way,
         is_refused=bool(problem or refused),

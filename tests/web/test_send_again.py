@@ -22,6 +22,7 @@ from tests.builders import PASS_AT, Clinic, a_practitioner
 
 from .conftest import sign_in, visitor
 from .patients import HTMX, in_one_line
+from .test_diagnosis import the_form
 from .test_texts import as_practitioner, field, typed
 from .test_today import come_back, counted_queries
 from .test_worklist import AFTER_HOURS, a_day_that_went_wrong, becomes
@@ -115,6 +116,30 @@ def test_what_stands_in_the_way_is_said_with_what_mends_it(client: FlaskClient, 
         assert answer.status_code == 422
         assert "It was not sent. Sending is off for the whole practice." in in_one_line(answer.text)
     assert status_of(clinic) is Status.FAILED
+
+
+def test_it_leads_only_to_where_the_reader_may_mend_it(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
+    path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    answer = again(sign_in(visitor(app), Role.RECEPTION), path, HTMX)
+    assert answer.status_code == 422
+    refused = answer.text[answer.text.index('id="refused"') : answer.text.index('id="again"')]
+    assert "Dana Owner can mend this." in in_one_line(refused)
+    assert "/settings" not in refused
+
+
+def test_a_mend_renews_the_page_around_it(client: FlaskClient, clinic: Clinic) -> None:
+    path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    for page in (again(client, path).text, client.get(path).text):  # a refusal's forms lead back to the message too
+        form = the_form(page, "/sms/sending")
+        assert form.fields["next"] == f"{path}?mended=sending-off"
+    answer = client.post(form.action, data=form.fields | {"confirm": "yes"}, headers=HTMX)
+    assert f'hx-get="{path}?mended=sending-off" hx-trigger="load" hx-target="#message"' in answer.text
+    page = client.get(f"{path}?mended=sending-off", headers=HTMX).text
+    assert 'hx-trigger="load"' not in page
+    assert "Done. " in in_one_line(page)
+    assert 'id="again" class="mend"' in page
 
 
 def test_in_doubt_it_goes_only_with_a_tick(client: FlaskClient, clinic: Clinic) -> None:
