@@ -19,3 +19,12 @@ document.addEventListener("click", async (event) => {
   said.textContent = "";
   said.textContent = copied ? "Copied." : "It could not be copied: select it and copy it by hand.";
 });
+
+// A text that is begun on the patient's page stays: what began it leads back to it.
+document.addEventListener("click", (event) => {
+  const text = document.querySelector("#composer textarea");
+  if (!text || !event.target.closest("#write")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  text.focus();
+}, true);

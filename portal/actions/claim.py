@@ -35,6 +35,7 @@ class Attempt:
     attempts: int
     charged: int
     refused: str  # what to remember if the provider refuses it
+    was_in_doubt: bool
 
 
 class Preparer(Protocol):
@@ -77,8 +78,8 @@ def claim(
     answers = store.replies.list_answers(session, practice, others)
     token = secrets.token_hex(6)
     stops = [
-        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged)
-        for id_, charged in store.messages.list_queued(session, others - texts.keys() - answers.keys())
+        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
+        for id_, charged, was_in_doubt in store.messages.list_queued(session, others - texts.keys() - answers.keys())
     ]
     to_send: list[Reminder | Text | Answer] = [
         *answers.values(),
@@ -93,7 +94,7 @@ def claim(
             continue
         answer = _ask_again(one, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
-            credits += message.charged
+            credits += answer.given_back
             stops.append(answer)
         else:
             credits += message.charged - answer.attempt.charged
@@ -117,7 +118,8 @@ def _ask_again(
 
     def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
         keeps_text = isinstance(one, Text)
-        return Stop(message.id, status, reasons, message.charged, code, refused or message.refused, keeps_text)
+        refused = refused or message.refused
+        return Stop(message.id, status, reasons, message.charged, code, refused, keeps_text, message.was_in_doubt)
 
     own_text = message.body if message.written_by or isinstance(one, Text | Answer) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
@@ -143,6 +145,7 @@ def _ask_again(
         message.attempts + 1,
         decision.parts,
         same_again,
+        message.was_in_doubt,
     )
     return _Ready(attempt, decision, message, practice.sender, one.patient_id)
 

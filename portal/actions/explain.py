@@ -85,16 +85,23 @@ def explain_found(session: Session, found: Found, now: datetime, allowed: Collec
         practice, zone = found.practice, found.business.timezone
         week = coming_week(now, zone, practice.lead_days, practice.window_start)
         choices = store.reminders.get_choices(session, found.business.id, week)
-    who_may = {}
-    if not wanted <= set(allowed):
-        staff = [user for user in store.staff.list_staff(session, found.practice.id) if user.active]
-        who_may = {
-            permission: _who([user.name for user in staff if may(user.role, permission)])
-            for permission in wanted - set(allowed)
-        }
+    who_may = _name_who_may(session, found.practice.id, wanted - set(allowed))
     cancelled_at = found.appointment.cancelled_at
     is_cancelled = cancelled_at is not None and cancelled_at <= now
     return Explanation(diagnosis, found, events, case.context, choices, who_may, is_cancelled)
+
+
+def name_who_may(practice_id: str, wanted: Collection[Permission]) -> Mapping[Permission, str]:
+    """Who of the practice can mend what takes such a permission, in words."""
+    with store.reading(practice_id) as session:
+        return _name_who_may(session, practice_id, wanted)
+
+
+def _name_who_may(session: Session, practice_id: str, wanted: Collection[Permission]) -> Mapping[Permission, str]:
+    if not wanted:
+        return {}
+    staff = [user for user in store.staff.list_staff(session, practice_id) if user.active]
+    return {one: _who([user.name for user in staff if may(user.role, one)]) for one in wanted}
 
 
 def _who(names: list[str]) -> str:

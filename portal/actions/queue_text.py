@@ -19,13 +19,15 @@ from portal.store.practices import Practice
 @dataclass(frozen=True, slots=True)
 class ToQueue:
     """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `charged`:
-    what is taken for it already."""
+    what is taken for it already. `own_words`: somebody of the staff wrote the text. `was_in_doubt`: so far it is."""
 
     row: int | Mapping[str, Any]
     patient_id: int
     decision: Decision
     deadline_at: datetime
     charged: int
+    own_words: bool
+    was_in_doubt: bool = False
 
 
 def queue_texts(
@@ -40,6 +42,7 @@ def queue_texts(
 ) -> list[int]:
     """Returns their ids, in order; the caller enqueues them. The practice is locked, and each was decided to go."""
     of_form = {} if form_key is None else {"form_key": form_key}
+    store.worklist.delete_marks(session, [text.row for text in texts if isinstance(text.row, int)])
     ids = [_write(session, practice, text, who, now, of_form) for text in texts]
     store.messages.record_events(
         session,
@@ -84,13 +87,16 @@ def _write(
         "next_at": now,
         "enqueued_at": now,
         "claim": None,
-        "claimed_at": None,
         "sent_at": None,
         "provider_id": None,
         "provider_code": None,
         "written_by": who.name,
         "written_by_id": who.user_id,
+        "own_words": text.own_words,
+        "was_in_doubt": text.was_in_doubt,
     }
+    if not text.was_in_doubt:  # since then it is
+        values["claimed_at"] = None
     if not isinstance(text.row, int):
         return store.messages.record_text(session, {**text.row, **values, **of_form})
     store.messages.update_messages(session, [{"id": text.row, "practice_id": practice.id, **values, **of_form}])

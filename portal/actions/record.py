@@ -11,6 +11,7 @@ from portal import store
 from portal.actions.account import account_is_well, account_refused
 from portal.actions.claim import Attempt
 from portal.actions.stop import give_back
+from portal.core.again import STILL_IN_DOUBT
 from portal.core.reasons import Reason
 from portal.core.receipts import Fault, cause
 from portal.core.states import Status
@@ -70,11 +71,8 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
             event, detail, columns = ("", "", _queued_again(now)) if cause is None else _change(attempt, cause, now)
             return "" if event == "throttled" else event, detail, columns | {"attempts": attempt.attempts - 1}
         case Accepted(provider_id):
-            return (
-                "sent",
-                "",
-                {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None},
-            )
+            columns = {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None}
+            return "sent", "", columns | ({"was_in_doubt": False} if attempt.was_in_doubt else {})
         case NotReached(code):
             pause = min(FIRST_PAUSE * 2 ** min(attempt.attempts - 1, 20), LONGEST_PAUSE)
             return "not-reached", code, _queued_again(now + pause)
@@ -84,18 +82,12 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
             columns = _queued_again(now) | {"reasons": (Reason.PROVIDER_ACCOUNT,), "provider_code": code}
             return Reason.PROVIDER_ACCOUNT.value, code, columns
         case Refused(code, title):
-            return (
-                "failed",
-                ";".join((Reason.PROVIDER_REFUSED.value, code, title)),
-                {
-                    "status": Status.FAILED,
-                    "reasons": (Reason.PROVIDER_REFUSED,),
-                    "provider_code": code,
-                    "refused": attempt.refused,
-                    "charged": 0,
-                    "next_at": None,
-                },
-            )
+            detail = ";".join((Reason.PROVIDER_REFUSED.value, code, title))
+            columns = {"provider_code": code, "refused": attempt.refused, "next_at": None}
+            if attempt.was_in_doubt:  # by the attempt before the patient may have it
+                return STILL_IN_DOUBT, detail, columns | {"status": Status.UNKNOWN}
+            failed = {"status": Status.FAILED, "reasons": (Reason.PROVIDER_REFUSED,), "charged": 0}
+            return "failed", detail, columns | failed
         case InDoubt(code):
             return "unknown", code, {"status": Status.UNKNOWN, "provider_code": code, "next_at": None}
 

@@ -227,4 +227,5 @@ def _decided(
         # Whoever of the staff had sent it before: it is the practice's reminder again.
         "written_by": None,
         "written_by_id": None,
+        "own_words": False,
     }

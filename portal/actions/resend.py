@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ from portal.store.texts import Text
 from portal.store.worklist import state_of
 
 MOST_AT_ONCE = 300
+_SPEAKS_OF_NOW = timedelta(hours=1)  # what staff wrote; after that they read it anew
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -68,18 +69,19 @@ class Resendable(Protocol):
 class Again:
     """`how`: `same-row` by `send_again`; `composer`: by `open_composer` with this message's id, or where there is an
     `appointment_id` with that. `says`: why not, or what to think of first; may be empty. `state`: how the message
-    stands, which the form hands over."""
+    stands, which the form hands over. `is_own_text`: staff wrote it, and spoke of then."""
 
     how: Literal["same-row", "composer", "no"]
     says: str
     needs_confirmation: bool
     state: str
     appointment_id: int | None = None
+    is_own_text: bool = False
 
     @property
     def is_safe(self) -> bool:
-        """One click may do it, for many at once."""
-        return self.how == "same-row" and not self.needs_confirmation
+        """One click may do it, for many at once: nobody has to read it first."""
+        return self.how == "same-row" and not self.needs_confirmation and not self.is_own_text
 
 
 def may_send_again(one: Resendable, now: datetime) -> Again:
@@ -104,12 +106,24 @@ def may_send_again(one: Resendable, now: datetime) -> Again:
         return Again("same-row", in_doubt(name), True, state)
     if Reason.NO_TEMPLATE in message.reasons:
         return Again("composer", "It has no template: write the text.", False, state, message.appointment_id)
-    says = ""
+    says, is_own_text = "", message.body is not None and (message.own_words or message.kind is Kind.MANUAL)
+    if is_own_text and _stopped_at(message) + _SPEAKS_OF_NOW <= now:
+        zone = one.timezone or "UTC"
+        when = moment(local(message.created_at, zone), local(now, zone).date())
+        says = f"It was written {when}: see first whether its words still hold."
+        return Again("composer", says, False, state, message.appointment_id, is_own_text)
     if Reason.PROVIDER_REFUSED in message.reasons:
         says = "The provider refused it, and does so again unless the number or the text is another by now."
     elif wish := [one for one in message.reasons if one in (Reason.PREFERS_NONE, Reason.PREFERS_EMAIL)]:
         says = f"{reasons_in_short(wish)}: send it only if {name} agrees."
-    return Again("same-row", says, False, state)
+    return Again("same-row", says, False, state, is_own_text=is_own_text)
+
+
+def _stopped_at(message: Message) -> datetime:
+    """Or before, where that is not known."""
+    if message.status is Status.EXPIRED and message.deadline_at is not None:
+        return message.deadline_at
+    return message.claimed_at or message.created_at
 
 
 def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, writer: Writer, now: datetime) -> int:
@@ -146,10 +160,12 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """`message_ids`: queued, to be enqueued. `left`: (patient's name, why not) of the others."""
+    """`message_ids`: queued, to be enqueued. `on_their_way`: so many went, or go, by another press. `left`:
+    (patient's name, why not) of the others."""
 
     message_ids: tuple[int, ...]
     left: tuple[tuple[str, str], ...]
+    on_their_way: int = 0
 
 
 def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer: Writer, now: datetime) -> Resent:
@@ -169,9 +185,12 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
         entries = {entry.message.id: entry for entry in store.communications.list_by_id(session, states)}
         found = _find(session, practice, list(states))
         textable = list_textable(session, {one.patient_id for one in found.values()}, writer)
-        credits = practice.credits
+        credits, on_their_way = practice.credits, 0
         for id_ in sorted(entries, key=lambda id_: _turn(found.get(id_), id_)):
             entry, one = entries[id_], found.get(id_)
+            if entry.message.status in ON_ITS_WAY | TAKEN:
+                on_their_way += 1
+                continue
             why = _why_left(may_send_again(entry, now), states[id_])
             if one is None or why:
                 left.append((entry.full_name, why or "It has no text any more"))
@@ -185,7 +204,7 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
             to_queue.append(_to_queue(one, decision, now))
         ids = queue_texts(session, practice, to_queue, writer.who, SENT_AGAIN_BY_STAFF, now)
     left += [("", "It is no longer there") for id_ in states if id_ not in entries]
-    return Resent(tuple(ids), tuple(left))
+    return Resent(tuple(ids), tuple(left), on_their_way)
 
 
 def _find(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Reminder | Text]:
@@ -200,9 +219,9 @@ def _state(one: Reminder | Text) -> MessageState:
 
 
 def _own_text(one: Reminder | Text) -> str | None:
-    """What staff wrote to this patient; None where it is the template's."""
+    """What staff wrote to this patient; None where it is filled from the template."""
     state = _state(one)
-    is_own = isinstance(one, Text) or (state.written_by and state.patient_id == one.patient_id)
+    is_own = isinstance(one, Text) or (state.own_words and state.patient_id == one.patient_id)
     return state.body if is_own else None
 
 
@@ -214,8 +233,16 @@ def _text(one: Reminder | Text) -> str | None:
 
 
 def _to_queue(one: Reminder | Text, decision: Decision, now: datetime) -> ToQueue:
-    deadline_at = one.starts_at if isinstance(one, Reminder) else now + SENT_WITHIN
-    return ToQueue(_state(one).id, one.patient_id, decision, deadline_at, _state(one).charged)
+    state = _state(one)
+    return ToQueue(
+        state.id,
+        one.patient_id,
+        decision,
+        one.starts_at if isinstance(one, Reminder) else now + SENT_WITHIN,
+        state.charged,
+        own_words=_own_text(one) is not None,
+        was_in_doubt=state.status is Status.UNKNOWN,
+    )
 
 
 def _in_the_way(
@@ -242,6 +269,8 @@ def _decide_among_many(one: Reminder | Text, credits: int) -> Decision:
 def _why_left(again: Again, seen: str) -> str:
     if again.state != seen:
         return "It has changed meanwhile"
+    if again.is_own_text:
+        return again.says or "Staff wrote it: read it before it goes again"
     return "" if again.is_safe else again.says or "It cannot be sent again"
 
 

@@ -1,12 +1,14 @@
 """A message that will not go: its state and reasons, its credits back, an event that says so."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.core.again import STILL_IN_DOUBT
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.store.credits import EntryKind
@@ -17,13 +19,30 @@ class Stop:
     message_id: int
     status: Status
     reasons: tuple[Reason, ...]
-    charged: int  # what was taken for it, and now comes back
+    charged: int  # what was taken for it
     code: str | None = None  # the provider's, or ours for a message that we know it would refuse
     refused: str | None = None  # the fingerprint that is not to be sent again
     keeps_text: bool = False  # what staff wrote: they may want to send it again
+    was_in_doubt: bool = False  # staff had sent it again: the patient may have it, so it stands and is paid as before
 
     @property
-    def emptied(self) -> dict[str, None]:
+    def given_back(self) -> int:
+        return 0 if self.was_in_doubt else self.charged
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the row holds from now on."""
+        same = {"next_at": None, "enqueued_at": None, "provider_code": self.code, "refused": self.refused}
+        if self.was_in_doubt:
+            return same | {"status": Status.UNKNOWN, "reasons": ()}
+        return same | {"status": self.status, "reasons": self.reasons, "charged": 0, "claim": None} | self._emptied
+
+    @property
+    def event(self) -> str:
+        return STILL_IN_DOUBT if self.was_in_doubt else self.status.value
+
+    @property
+    def _emptied(self) -> dict[str, None]:
         """A decision not to send leaves no number and no text in the row; a later pass fills in the new ones."""
         if self.status is not Status.NOT_SENT:
             return {}
@@ -32,27 +51,12 @@ class Stop:
 
 def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now: datetime) -> None:
     """The caller holds the practice's lock and has seen that each change is legal."""
-    for emptied in {tuple(stop.emptied) for stop in stops}:
-        store.messages.update_messages(
-            session,
-            [
-                {
-                    "id": stop.message_id,
-                    "practice_id": practice_id,
-                    "status": stop.status,
-                    "reasons": stop.reasons,
-                    "charged": 0,
-                    "next_at": None,
-                    "enqueued_at": None,
-                    "claim": None,
-                    "provider_code": stop.code,
-                    "refused": stop.refused,
-                }
-                | stop.emptied
-                for stop in stops
-                if tuple(stop.emptied) == emptied
-            ],
-        )
+    rows: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for stop in stops:
+        columns = stop.columns
+        rows.setdefault(tuple(columns), []).append({"id": stop.message_id, "practice_id": practice_id} | columns)
+    for alike in rows.values():
+        store.messages.update_messages(session, alike)
     store.messages.record_events(
         session,
         [
@@ -60,13 +64,13 @@ def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now
                 "practice_id": practice_id,
                 "message_id": stop.message_id,
                 "at": now,
-                "event": stop.status.value,
+                "event": stop.event,
                 "detail": ";".join(stop.reasons),
             }
             for stop in stops
         ],
     )
-    give_back(session, practice_id, {stop.message_id: stop.charged for stop in stops}, now)
+    give_back(session, practice_id, {stop.message_id: stop.given_back for stop in stops}, now)
 
 
 def give_back(session: Session, practice_id: str, charged: dict[int, int], now: datetime) -> None:
@@ -97,7 +101,10 @@ def withdraw(session: Session, practice_id: str, appointment_ids: Collection[int
     stop_messages(
         session,
         practice_id,
-        [Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged) for id_, charged in queued],
+        [
+            Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
+            for id_, charged, was_in_doubt in queued
+        ],
         now,
     )
     return len(queued)

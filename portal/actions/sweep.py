@@ -58,8 +58,8 @@ def _expire(now: datetime) -> int:
         with store.transaction(practice_id) as session:
             store.practices.lock_practice(session, practice_id)
             stops = [
-                Stop(id_, Status.EXPIRED, (Reason.DEADLINE_PASSED,), charged)
-                for id_, charged in store.messages.list_queued(session, ids)
+                Stop(id_, Status.EXPIRED, (Reason.DEADLINE_PASSED,), charged, was_in_doubt=was_in_doubt)
+                for id_, charged, was_in_doubt in store.messages.list_queued(session, ids)
             ]
             stop_messages(session, practice_id, stops, now)
             expired += len(stops)

@@ -92,7 +92,7 @@ class Visit:
 class Composer:
     """A text about to be sent. `to`: the number that would be texted, E.164; None where there is none. `template_id`:
     the one that filled the text. `stands_in_the_way`: as it is now. `warning`: what to think of first, or empty.
-    `is_reminder`: it becomes the reminder of `visit`."""
+    `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives."""
 
     patient_id: int
     patient: str  # the full name
@@ -109,6 +109,7 @@ class Composer:
     warning: str
     form_key: str
     is_reminder: bool
+    revision: int | None  # None: of no appointment that was asked for
 
 
 def may_text(practice_id: str, patient_id: int, writer: Writer) -> bool:
@@ -160,9 +161,10 @@ def open_composer(
     message_id: int | None = None,
     appointment_id: int | None = None,
     text: str | None = None,
+    revision: int | None = None,
 ) -> Composer:
     """`template_id`: filled anew. `message_id`: the same text once more. `appointment_id`: its reminder, now.
-    `text`: what was typed already; it goes before the others.
+    `text`: what was typed already; it goes before the others. `revision`: the appointment's, as the page showed it.
 
     Raises MayNotSend, NoSuchPatient, NoSuchMessage, NoSuchAppointment.
     """
@@ -184,7 +186,7 @@ def open_composer(
             text = filled or (again and again.body) or (reminder and _own_text(reminder)) or ""
         went = reminder.message if reminder and reminder.message and reminder.message.status in TAKEN else None
         is_reminder = reminder is not None and went is None
-        in_the_way = _in_the_way_of_its_reminder(reminder, now) if reminder and is_reminder else ()
+        in_the_way = _in_the_way_of_its_reminder(reminder, revision, now) if reminder and is_reminder else ()
         practice, weighed = recipient.practice, _weighed(text, recipient.practice.credits)
         reasons = decide(recipient.facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
@@ -205,6 +207,7 @@ def open_composer(
         warning=_warning(recipient, went or again, [name for name in left if name in text], now),
         form_key=secrets.token_urlsafe(16),
         is_reminder=is_reminder,
+        revision=reminder.appointment.revision if reminder else None,
     )
 
 
@@ -218,7 +221,7 @@ def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
 def _own_text(visit: Found) -> str | None:
     """What staff wrote to the patient as its reminder before."""
     message = visit.message
-    return message.body if message and message.written_by and message.patient_id == visit.patient.id else None
+    return message.body if message and message.own_words and message.patient_id == visit.patient.id else None
 
 
 def _visit(found: Found) -> Visit:
@@ -243,8 +246,8 @@ def _name(recipient: Recipient) -> str:
     return plain(recipient.patient.first_name) or "The patient"
 
 
-def _in_the_way_of_its_reminder(visit: Found, now: datetime) -> tuple[Obstacle, ...]:
-    """Where the appointment is over, or its reminder not in staff's hands."""
+def _in_the_way_of_its_reminder(visit: Found, seen: int | None, now: datetime) -> tuple[Obstacle, ...]:
+    """Where the appointment is over or at another time than was `seen`, or its reminder not in staff's hands."""
     appointment, message = visit.appointment, visit.message
     name, zone = plain(visit.patient.first_name) or "The patient", appointment.timezone
     anew = ("Write another text", f"/patients/{visit.patient.id}/text")
@@ -252,6 +255,12 @@ def _in_the_way_of_its_reminder(visit: Found, now: datetime) -> tuple[Obstacle, 
         said = Words("The appointment is cancelled", "Nobody is reminded of it.", *anew)
     elif appointment.starts_at <= now:
         said = Words("The appointment has begun", "It is too late for its reminder.", *anew)
+    elif seen is not None and seen != appointment.revision:
+        moved_to = moment(appointment.starts_wall, local(now, zone).date())
+        said = Words(
+            f"The appointment was moved to {moved_to} since you opened the page",
+            "Look at the text again: it may name the former time.",
+        )
     elif message is None:
         return ()
     elif message.status in ON_ITS_WAY:
@@ -284,12 +293,13 @@ def send_text(
     now: datetime,
     *,
     appointment_id: int | None = None,
+    revision: int | None = None,
 ) -> int:
     """Queue it and take its credits; returns the message's id, which the caller enqueues. A form sent twice writes
     once and returns the same id.
 
-    `appointment_id`: as that appointment's reminder, in its row. Raises MayNotSend, CannotGo, TextProblem,
-    NoSuchPatient, NoSuchAppointment.
+    `appointment_id`: as that appointment's reminder, in its row; `revision`: as the page showed it (None: it was not
+    looked at). Raises MayNotSend, CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
     """
     text = tidy(text)
     problem = problem_with(text)
@@ -304,13 +314,15 @@ def send_text(
         if written := store.texts.find_by_form(session, form_key):
             return _same_again(written, patient_id, text)
         reminder = recipient.visit if appointment_id is not None else None
-        in_the_way = _in_the_way_of_its_reminder(reminder, now) if reminder else ()
+        in_the_way = _in_the_way_of_its_reminder(reminder, revision, now) if reminder else ()
         decision = decide(recipient.facts, practice.credits, text)
         in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
         if in_the_way:
             raise CannotGo(in_the_way)
         if reminder is None:
-            to_queue = ToQueue(_new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, charged=0)
+            to_queue = ToQueue(
+                _new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, 0, own_words=True
+            )
         else:
             to_queue = ToQueue(
                 reminder.message.id if reminder.message else _new_reminder(reminder, now),
@@ -318,6 +330,7 @@ def send_text(
                 decision,
                 reminder.appointment.starts_at,
                 charged=0,
+                own_words=True,
             )
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
     return ids[0]

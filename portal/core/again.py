@@ -6,6 +6,8 @@ from portal.core.states import Status
 QUEUED_BY_STAFF = "queued-by-staff"
 SENT_AGAIN_BY_STAFF = "sent-again-by-staff"
 BY_STAFF = frozenset({QUEUED_BY_STAFF, SENT_AGAIN_BY_STAFF})
+# Sent again by staff, and stopped: the patient may still have it from the attempt before. Its detail: why.
+STILL_IN_DOUBT = "still-in-doubt"
 
 TAKEN = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.UNCONFIRMED})
 

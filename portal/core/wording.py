@@ -416,6 +416,8 @@ def event(name: str, detail: str) -> str:
             return f"{_staff(detail)} wrote it, and it was scheduled at once"
         case again.SENT_AGAIN_BY_STAFF:
             return f"{_staff(detail)} sent it again: scheduled at once"
+        case again.STILL_IN_DOUBT:
+            return f"Not sent again: {_recorded(detail)}. Whether it went the first time is still in doubt"
         case Status.SENT:
             return "Sent: the provider has it"
         case Status.UNKNOWN:

@@ -41,6 +41,8 @@ class MessageState:
     attempts: int
     refused: str | None
     written_by: str | None
+    own_words: bool
+    was_in_doubt: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ MESSAGE_STATE = (
     Message.attempts,
     Message.refused,
     Message.written_by,
+    Message.own_words,
+    Message.was_in_doubt,
 )
 
 _PATIENT, _TIMEZONE, _STARTS_WALL = (

@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     case,
     event,
+    false,
     func,
     insert,
     inspect,
@@ -45,6 +46,7 @@ DAY_BEFORE = "day-before"
 
 BUT_REMINDERS = "kind <> 'reminder'"
 BILLED_OTHERWISE = "billed_parts <> charged"
+BY_STAFF = "written_by IS NOT NULL OR form_key IS NOT NULL"
 
 
 def has_reason(reason: Reason) -> str:
@@ -60,7 +62,8 @@ class Message(PracticeOwned, Model):
     `charged`: the credits taken for it and not given back. `claim`: the attempt that may record its answer.
     `refused`: a fingerprint of the number, text and sender that the provider refused. `written_by`: who of the staff
     sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
-    `form_key`: of the form that wrote it, which may come twice.
+    `form_key`: of the form that wrote it, which may come twice. `own_words`: they wrote the text themselves.
+    `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again.
 
     `billed_parts`, `billed_price` (millionths of `billed_currency`): as the provider says. `asked_at`: when its
     records were last asked for it.
@@ -98,6 +101,8 @@ class Message(PracticeOwned, Model):
     written_by: Mapped[str | None] = mapped_column(Text)
     written_by_id: Mapped[int | None] = mapped_column(RowId)
     form_key: Mapped[str | None] = mapped_column(Text)
+    own_words: Mapped[bool] = mapped_column(default=False, server_default=false())
+    was_in_doubt: Mapped[bool] = mapped_column(default=False, server_default=false())
     billed_parts: Mapped[int | None]
     billed_price: Mapped[int | None] = mapped_column(RowId)
     billed_currency: Mapped[str | None] = mapped_column(Text)
@@ -193,6 +198,14 @@ Index(
     sqlite_where=text("form_key IS NOT NULL"),
     postgresql_where=text("form_key IS NOT NULL"),
 )
+# For the worklist: what was queued again long after it was written.
+Index(
+    "ix_messages_by_staff",
+    Message.practice_id,
+    Message.deadline_at,
+    sqlite_where=text(BY_STAFF),
+    postgresql_where=text(BY_STAFF),
+)
 
 
 class MessageEvent(PracticeOwned, Model):
@@ -260,24 +273,26 @@ def record_events(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(table_of(MessageEvent)), rows)
 
 
-def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int]]:
-    """(message id, credits taken for it) of what is queued for these appointments."""
+def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int, bool]]:
+    """(message id, credits taken for it, was it in doubt before) of what is queued for these appointments."""
     return list(
         session.execute(
-            select(Message.id, Message.charged).where(
+            select(Message.id, Message.charged, Message.was_in_doubt).where(
                 Message.appointment_id.in_(appointment_ids), Message.status == Status.QUEUED
             )
         )
     )
 
 
-def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int]]:
-    """(id, credits taken) of those that are queued."""
+def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int, bool]]:
+    """(id, credits taken, was it in doubt before) of those that are queued."""
     if not message_ids:
         return []
     return list(
         session.execute(
-            select(Message.id, Message.charged).where(Message.id.in_(message_ids), Message.status == Status.QUEUED)
+            select(Message.id, Message.charged, Message.was_in_doubt).where(
+                Message.id.in_(message_ids), Message.status == Status.QUEUED
+            )
         )
     )
 

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, UniqueConstraint, or_, select
+from sqlalchemy import ColumnElement, Select, Text, UniqueConstraint, delete, or_, select, text, union
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.states import Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, row_id
-from portal.store.messages import Message
+from portal.store.messages import BY_STAFF, Message
 from portal.store.patients import Patient
 from portal.store.practices import Business
 from portal.store.types import RowId, UtcDateTime
@@ -74,26 +74,33 @@ class Row:
 def list_stopped(
     session: Session, statuses: Collection[Status], since: datetime, now: datetime, most: int
 ) -> Sequence[Row]:
-    """Messages that came into being since then and stand so; of an appointment only while it is ahead and at its
-    time. The newest first."""
-    # First the few, then whom they are about: for what it takes to be many, SQLite reads all patients beforehand.
-    ids = (
-        select(Message.id)
-        .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
-        .where(
-            Message.created_at >= since,
-            Message.status.in_(statuses),
-            Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
-            or_(
-                Appointment.id.is_(None),
-                (Appointment.starts_at > now)
-                & Appointment.cancelled_at.is_(None)
-                & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
-            ),
+    """Messages that came into being since then, or that staff queued and that were to go by a later time, and stand
+    so; of an appointment only while it is ahead and at its time. The newest first."""
+
+    def few(is_recent: ColumnElement[bool]) -> Select[int]:
+        return (
+            select(Message.id)
+            .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
+            .where(
+                is_recent,
+                Message.status.in_(statuses),
+                Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
+                or_(
+                    Appointment.id.is_(None),
+                    (Appointment.starts_at > now)
+                    & Appointment.cancelled_at.is_(None)
+                    & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
+                ),
+            )
+            .order_by(Message.created_at.desc(), Message.id.desc())
+            .limit(most)
         )
-        .order_by(Message.created_at.desc(), Message.id.desc())
-        .limit(most)
-    )
+
+    # First the few, then whom they are about: for what it takes to be many, SQLite reads all patients beforehand.
+    # Two selects, for each has its index.
+    recent = few(Message.created_at >= since).subquery()
+    by_staff = few(text(f"({BY_STAFF})") & (Message.deadline_at >= since)).subquery()
+    ids = union(select(recent.c.id), select(by_staff.c.id)).subquery()
     rows = session.execute(
         select(
             Message,
@@ -106,15 +113,22 @@ def list_stopped(
             Appointment.moved_at,
             Business.timezone,
         )
-        .select_from(Message)
+        .select_from(ids)
+        .join(Message, Message.id == ids.c.id)
         .join(DealtWith, DealtWith.message_id == Message.id, isouter=True)
         .join(Patient, Patient.id == Message.patient_id, isouter=True)
         .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
         .join(Business, Business.id == Message.business_id, isouter=True)
-        .where(Message.id.in_(ids))
         .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(most)
     )
     return [Row(*row) for row in rows]
+
+
+def delete_marks(session: Session, message_ids: Collection[int]) -> None:
+    """They are in hand again: what becomes of them is news, also where it is what became of them before."""
+    if message_ids:
+        session.execute(delete(DealtWith).where(DealtWith.message_id.in_(message_ids)))
 
 
 def find_mark(session: Session, message_id: int) -> DealtWith | None:

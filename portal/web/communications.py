@@ -93,6 +93,7 @@ def render_message(message_id: int, refused: CannotGo | Changed | None = None) -
         abort(404)
     message, with_text = shown.entry.message, "text" in request.args.getlist("with")
     mending = diagnosis.context(shown.explanation) if shown.explanation else {}
+    mending["here"] = url_for("communications.show", message_id=message_id)  # also where this answers a form
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     return render_template(
         "communications/_message.html" if is_fragment else "communications/show.html",

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from portal import clock
 from portal.actions.diagnose import NoSuchAppointment
-from portal.actions.explain import Explanation, explain
+from portal.actions.explain import Explanation, explain, name_who_may
 from portal.core.diagnosis import MENDED_WITH, REACHED
 from portal.core.phrases import clock_time, moment
+from portal.core.reasons import Reason
 from portal.core.roles import MAY
 from portal.core.states import Status
 from portal.web.inside import inside
@@ -19,8 +20,19 @@ LARGEST_ID = 2**63 - 1  # that a database takes
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.globals.update(render_diagnosis=render_diagnosis)
+    app.jinja_env.globals.update(render_diagnosis=render_diagnosis, who_mends=who_mends)
     app.jinja_env.filters.update(city=_city, clock_time=clock_time, goes=_goes)
+
+
+def who_mends(reason: Reason | None) -> str:
+    """Who of the practice can, where the reader's role may not mend it; else empty."""
+    needed = MENDED_WITH.get(reason) if reason else None
+    if needed is None or current_user.may(needed):
+        return ""
+    if "who_may" not in g:
+        g.who_may = name_who_may(g.practice.id, set(MENDED_WITH.values()))
+    named: str = g.who_may[needed]
+    return named
 
 
 def _city(zone: str) -> str:
@@ -65,6 +77,8 @@ def context(explanation: Explanation, problem: str = "", field: str = "") -> dic
         "problem": problem,
         "problem_field": field,
         "given": posted if problem else {},
+        # Its answer renews the page around it too: what became of the message, and whether it can be sent again.
+        "renews_page": "mended" in posted and not problem and here.startswith("/communications/"),
         "mended_with": MENDED_WITH,
         "was_sent": explanation.diagnosis.status in REACHED | {Status.UNDELIVERED, Status.UNKNOWN},
         "support_contact": current_app.extensions["portal.settings"].support_contact,

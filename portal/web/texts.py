@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, current_app, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal import clock
+from portal import clock, store
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.patients import NoSuchPatient
 from portal.actions.resend import Changed, Resent, send_again, send_all_again
@@ -21,12 +21,15 @@ from portal.actions.write import (
     send_text,
     weigh,
 )
+from portal.core.again import TAKEN
+from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import counted, plain
 from portal.core.roles import Permission
 from portal.core.text import count_parts_in_gsm
 from portal.core.typed_text import MOST_PARTS, tidy
 from portal.web.access import allow, writer
 from portal.web.communications import render_message
+from portal.web.today import render_worklist
 
 _LARGEST_ID = 2**63 - 1  # that a database takes
 _TEXT = f"/patients/<int(max={_LARGEST_ID}):patient_id>/text"
@@ -59,10 +62,13 @@ def draft(patient_id: int) -> str:
     match request.form.get("do"):
         case "fill":
             composer = _composer(patient_id, template_id=_row_id("template"))
-            return _render(composer, former=typed if typed.strip() and typed != composer.text else "")
+            # What a template filled in, and nobody touched, is nobody's text.
+            own = _typed("former") if typed == _typed("filled") else typed
+            former = own if own.strip() and own != composer.text else ""
+            return _render(composer, former=former, filled=composer.text)
         case "put-back":
-            return _render(_composer(patient_id, _typed("former")))
-    return _render(_composer(patient_id, typed), former=_typed("former"))
+            return _render(_composer(patient_id, _typed("former"), revision=_row_id("revision")))
+    return _render_again(_composer(patient_id, typed, revision=_row_id("revision")))
 
 
 @pages.post("/texts/weigh")
@@ -79,14 +85,21 @@ def send(patient_id: int) -> ResponseReturnValue:
     text, key = _typed("text"), request.form.get("form_key", "")[:_LONGEST_KEY]
     try:
         message_id = send_text(
-            g.practice.id, patient_id, text, key, writer(), clock.now(), appointment_id=_row_id("appointment")
+            g.practice.id,
+            patient_id,
+            text,
+            key,
+            writer(),
+            clock.now(),
+            appointment_id=_row_id("appointment"),
+            revision=_row_id("revision"),
         )
     except (NoSuchPatient, NoSuchAppointment):
         abort(404)
     except TextProblem as problem:
-        return _render(_composer(patient_id, text), problem=str(problem)), 422
-    except CannotGo as refused:
-        return _render(_composer(patient_id, text), refused=refused), 422
+        return _render_again(_composer(patient_id, text, revision=_row_id("revision")), problem=str(problem)), 422
+    except CannotGo as refused:  # also that the appointment was moved: from here on that is known
+        return _render_again(_composer(patient_id, text), refused=refused), 422
     _enqueue(message_id)
     where = url_for("communications.show", message_id=message_id)
     if request.headers.get("HX-Request"):  # another page, not a part of this one
@@ -100,7 +113,8 @@ def again(message_id: int) -> ResponseReturnValue:
     try:
         _enqueue(_send_again(message_id))
     except (CannotGo, Changed) as refused:
-        return render_message(message_id, refused), 422
+        if not _went(message_id):
+            return render_message(message_id, refused), 422
     return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
 
 
@@ -111,21 +125,27 @@ def again_from_worklist(message_id: int) -> ResponseReturnValue:
         _enqueue(_send_again(message_id))
         flash("Done. It goes again now.", "worklist")
     except (CannotGo, Changed) as refused:
-        flash(f"Not sent: {refused}", "worklist")
+        if not _went(message_id):
+            return render_worklist(f"Not sent: {refused}"), 422
+        flash("It went already, or is on its way.", "worklist")
     return redirect(url_for("today.worklist"), 303)
 
 
 @pages.post("/today/worklist/send-again")
 @allow(Permission.SEND)
 def all_again() -> ResponseReturnValue:
-    """Those whom the person saw listed."""
+    """Those whom the person saw listed. Who is left is named in the answer itself: the session, which the browser
+    keeps, holds no patient's name."""
     form = request.form
     seen = list(zip(form.getlist("message", int), form.getlist("state"), strict=False))
     resent = send_all_again(
         g.practice.id, [(id_, state) for id_, state in seen if 0 < id_ <= _LARGEST_ID], writer(), clock.now()
     )
     _enqueue(*resent.message_ids)
-    flash(_in_words(resent), "worklist")
+    said = _in_words(resent)
+    if resent.left:
+        return render_worklist(said)
+    flash(said, "worklist")
     return redirect(url_for("today.worklist"), 303)
 
 
@@ -143,16 +163,32 @@ def _enqueue(*message_ids: int) -> None:
     current_app.extensions["portal.enqueue_sends"](g.practice.id, message_ids)
 
 
+def _went(message_id: int) -> bool:
+    """Somebody, or a press before this one, has sent it."""
+    with store.reading(g.practice.id) as session:
+        message = store.messages.find_message(session, message_id)
+    return message is not None and message.status in ON_ITS_WAY | TAKEN
+
+
 def _in_words(resent: Resent) -> str:
-    sent = len(resent.message_ids)
-    said = f"Done. {counted(sent, 'text')} {'goes' if sent == 1 else 'go'} again now." if sent else "None was sent."
+    sent, before, said = len(resent.message_ids), resent.on_their_way, []
+    if sent:
+        said.append(f"Done. {counted(sent, 'text')} {'goes' if sent == 1 else 'go'} again now.")
+    if before:
+        way = "is on its way" if before == 1 else "are on their way"
+        said.append(f"{counted(before, 'text')} went already, or {way}.")
     left = [f"{plain(name) or 'A patient'}: {plain(why, 200)}" for name, why in resent.left[:_MOST_NAMED]]
     if more := len(resent.left) - len(left):
         left.append(f"{more} more")
-    return f"{said} Not sent: {'; '.join(left)}." if left and sent else f"{said} {'; '.join(left)}".strip()
+    if left:
+        said.append(f"{'Not sent:' if said else 'None was sent.'} {'; '.join(left)}.")
+    return " ".join(said) or "None was sent."
 
 
-def _composer(patient_id: int, text: str | None = None, template_id: int | None = None) -> Composer:
+def _composer(
+    patient_id: int, text: str | None = None, template_id: int | None = None, revision: int | None = None
+) -> Composer:
+    """`revision`: the appointment's that the text speaks of, where that is not the one of now."""
     try:
         composer = open_composer(
             g.practice.id,
@@ -163,19 +199,36 @@ def _composer(patient_id: int, text: str | None = None, template_id: int | None 
             message_id=_row_id("message"),
             appointment_id=_row_id("appointment"),
             text=text,
+            revision=revision,
         )
     except (NoSuchPatient, NoSuchAppointment, NoSuchMessage):
         abort(404)
     key = request.form.get("form_key", "")[:_LONGEST_KEY]
-    return replace(composer, form_key=key) if key else composer
+    seen = composer.revision if revision is None else revision
+    return replace(composer, form_key=key or composer.form_key, revision=seen)
 
 
-def _render(composer: Composer, problem: str = "", refused: CannotGo | None = None, former: str = "") -> str:
+def _render_again(composer: Composer, problem: str = "", refused: CannotGo | None = None) -> str:
+    """With the same text in it: what it took the place of stays too."""
+    return _render(composer, problem, refused, _typed("former"), _typed("filled"))
+
+
+def _render(
+    composer: Composer,
+    problem: str = "",
+    refused: CannotGo | None = None,
+    former: str = "",
+    filled: str = "",
+) -> str:
+    is_first = request.method == "GET"
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     return render_template(
         "texts/_composer.html" if is_fragment else "texts/compose.html",
         composer=composer,
         message_id=_row_id("message"),
+        # A reminder that went meanwhile is not another text all of a sudden.
+        appointment_id=_row_id("appointment") if composer.is_reminder or not is_first else None,
+        filled=composer.text if is_first else filled,
         problem=problem,
         obstacles=refused.explained if refused else composer.stands_in_the_way,
         is_refused=bool(problem or refused),

@@ -47,12 +47,17 @@ def home() -> ResponseReturnValue:
 @pages.get("/worklist")
 @allow(Permission.READ)
 def worklist() -> str:
+    return render_worklist()
+
+
+def render_worklist(said: str = "") -> str:
+    """`said`: what became of what was just asked for, where the session may not hold it."""
     now = clock.now()
     listed = look_at_worklist(g.practice, now)
     again = {row.message.id: may_send_again(row, now) for row in listed.shown}
     safe = [row for row in listed.shown if again[row.message.id].is_safe]
     credits = sum(row.message.segments or 1 for row in safe)
-    return _part("worklist", worklist=listed, again=again, safe=safe, credits=credits)
+    return _part("worklist", worklist=listed, again=again, safe=safe, credits=credits, outcome_said=said)
 
 
 @pages.get("/credits")
@@ -84,7 +89,8 @@ def make_up_missed() -> Response:
 @allow(Permission.PATIENTS)
 def file_as_mobile() -> Response:
     """For the patients whom the person saw listed."""
-    filed = file_mobiles(g.practice.id, request.form.getlist("patient", int), who(), clock.now())
+    seen = [id_ for id_ in request.form.getlist("patient", int) if 0 < id_ <= _LARGEST_ID]
+    filed = file_mobiles(g.practice.id, seen, who(), clock.now())
     flash(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.", "plan")
     return redirect(url_for("home"), 303)
 

@@ -183,10 +183,27 @@ def test_a_text_by_staff_goes_again_as_it_was_written(clinic: Clinic, line: Line
     id_ = write("About your knee.")
     sweep(PASS_AT + HOUR)
     assert message(id_).status is Status.EXPIRED
-    assert again(message(id_)) == id_
-    assert message(id_).deadline_at == EVENING + HOUR
-    line.send([id_], at=EVENING)
+    soon = PASS_AT + 2 * HOUR - timedelta(minutes=1)
+    assert again(message(id_), at=soon) == id_
+    assert (message(id_).deadline_at, message(id_).own_words) == (soon + HOUR, True)
+    line.send([id_], at=soon)
     assert line.taken == [("61491570006", "About your knee.")]
+
+
+def test_what_staff_wrote_is_read_again_before_it_goes_after_an_hour(clinic: Clinic) -> None:
+    written = write("We are running late.", at=PASS_AT)
+    sweep(PASS_AT + HOUR)
+    assert [asked(written, PASS_AT + HOUR).how, asked(written, PASS_AT + HOUR).is_safe] == ["same-row", False]
+    late = asked(written, PASS_AT + 2 * HOUR)
+    assert (late.how, late.is_safe, late.appointment_id) == ("composer", False, None)
+    assert late.says == "It was written today at 10am: see first whether its words still hold."
+    with pytest.raises(CannotGo):
+        again(message(written), at=PASS_AT + 2 * HOUR)
+    now = becomes(
+        Status.FAILED, Reason.NO_CREDITS, own_words=True, written_by="Dana", body="See you", claimed_at=PASS_AT
+    )
+    late = asked(now.id, PASS_AT + HOUR)
+    assert (late.how, late.appointment_id) == ("composer", now.appointment_id)
 
 
 def test_what_a_pass_missed_is_sent_by_hand(app: Flask, line: Line) -> None:
@@ -221,10 +238,26 @@ def test_in_doubt_a_text_that_grew_costs_the_difference(clinic: Clinic) -> None:
     again(row, confirmed=True)
     assert (message(row.id).charged, balance()) == (3, 97)
     row = becomes(Status.UNKNOWN)
-    clinic.change(message(row.id), written_by=None)
     clinic.change(clinic.template, body="short")
     again(row, confirmed=True)
     assert (message(row.id).charged, balance()) == (1, 99)
+
+
+def test_a_reminder_sent_again_speaks_of_its_time_as_it_is_whenever_it_goes(clinic: Clinic, line: Line) -> None:
+    row = becomes(Status.EXPIRED, Reason.DEADLINE_PASSED)
+    again(row)
+    assert (message(row.id).written_by, message(row.id).own_words) == ("Dana", False)
+    row = becomes(Status.FAILED, Reason.NO_CREDITS)
+    clinic.change(clinic.template, body="Come at {{Appointment.StartTime}}, {{Patient.FirstName}}")
+    clinic.change(patient(), preference=Preference.NONE)
+    assert all_again(row).left == (("Mia Nguyen", "The patient wants no reminders"),)  # every rule, as before
+    clinic.change(patient(), preference=None)
+    assert all_again(row).message_ids == (row.id,)
+    row = becomes(Status.FAILED, Reason.NO_CREDITS)
+    clinic.change(clinic.template, body="See you, {{Patient.FirstName}}")
+    again(row)
+    line.send([row.id], at=EVENING)
+    assert line.taken == [("61491570006", "See you, Mia")]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +362,9 @@ def test_a_message_of_another_practice_is_not_there(clinic: Clinic) -> None:
 
 def test_what_staff_wrote_for_another_patient_is_not_sent_to_this_one(clinic: Clinic, line: Line) -> None:
     clinic.book("b", starts="2031-05-09 09:30", patient={"first_name": "Noa", "mobile": MOBILES[1]})
-    row = becomes(Status.EXPIRED, Reason.DEADLINE_PASSED, written_by="Dana", body="Mia, about your knee.")
+    row = becomes(
+        Status.EXPIRED, Reason.DEADLINE_PASSED, written_by="Dana", own_words=True, body="Mia, about your knee."
+    )
     noa = patient("b")
     with store.reading(clinic.id) as session:
         appointment = store.appointments.find_appointment(session, "a")
@@ -377,10 +412,10 @@ def test_all_again_sends_the_safe_ones_by_their_start_and_says_of_each_other_why
     resent = all_again(*log.values())
     assert resent.message_ids == (log["failed"].id, log["expired"].id)
     assert dict(resent.left) == {
-        "Sent Nguyen": "It was sent today at 10am: Sent may get it twice.",
         "Doubt Nguyen": "Doubt may have got it already: the provider gave no clear answer.",
         "Wish Nguyen": "The patient wants no reminders",
     }
+    assert resent.on_their_way == 1  # whom somebody else was faster with
     assert balance() == 96
     line.send(resent.message_ids, at=EVENING)
     assert {text[:10] for _, text in line.taken} == {"Hi Failed,", "Hi Expired"}
@@ -418,13 +453,14 @@ def test_all_again_twice_at_once_queues_each_once(app: Flask) -> None:
     assert balance() == 96
 
 
-def test_texts_by_staff_come_last_and_go_as_written(clinic: Clinic) -> None:
+def test_texts_by_staff_are_read_before_they_go_again(clinic: Clinic) -> None:
     id_ = write("About your knee.")
     sweep(PASS_AT + HOUR)
     row = becomes(Status.EXPIRED, Reason.DEADLINE_PASSED)
-    resent = all_again(message(id_), row)
-    assert resent.message_ids == (row.id, id_)
-    assert message(id_).body == "About your knee."
+    resent = all_again(message(id_), row, at=PASS_AT + HOUR)
+    assert resent.message_ids == (row.id,)
+    assert resent.left == (("Mia Nguyen", "Staff wrote it: read it before it goes again"),)
+    assert message(id_).status is Status.EXPIRED
 
 
 def test_all_again_is_for_who_may_text_them(clinic: Clinic) -> None:

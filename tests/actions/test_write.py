@@ -18,7 +18,7 @@ from portal.actions.show_message import show_message
 from portal.actions.stop import withdraw
 from portal.actions.sweep import sweep
 from portal.actions.worklist import look_at_worklist
-from portal.actions.write import CannotGo, MayNotSend, TextProblem, may_text, send_text, weigh
+from portal.actions.write import CannotGo, MayNotSend, TextProblem, may_text, open_composer, send_text, weigh
 from portal.core.numbers import PhoneType
 from portal.core.reasons import Reason
 from portal.core.reminders import Preference, Sending
@@ -422,6 +422,35 @@ def test_an_appointment_that_changes_meanwhile_is_not_spoken_of(clinic: Clinic, 
     row = message(id_)
     assert (row.status, row.reasons, row.charged) == (Status.CANCELLED, (Reason.WITHDRAWN,), 0)
     assert (line.taken, balance()) == ([], 100)
+
+
+def test_moved_since_the_page_was_opened_nothing_is_sent_until_that_is_seen(clinic: Clinic, line: Line) -> None:
+    with store.reading(clinic.id) as session:
+        appointment = store.appointments.find_appointment(session, "a")
+    assert appointment
+    opened = open_composer(clinic.id, patient().id, DANA, PASS_AT, appointment_id=appointment.id)
+    assert (opened.revision, opened.text) == (0, "Hi Mia, see you 08/05/2031 9:30am.")
+    wall = appointment.starts_wall + 2 * HOUR
+    clinic.change(
+        appointment, revision=1, moved_at=PASS_AT, starts_wall=wall, starts_at=appointment.starts_at + 2 * HOUR
+    )
+    moved = "The appointment was moved to tomorrow at 11:30am since you opened the page"
+    with pytest.raises(CannotGo, match=moved):
+        text_now(opened.text, revision=opened.revision)
+    assert (the_log(), balance()) == ({}, 100)
+    shown = open_composer(
+        clinic.id,
+        patient().id,
+        DANA,
+        PASS_AT,
+        appointment_id=appointment.id,
+        text=opened.text,
+        revision=opened.revision,
+    )
+    assert (shown.text, shown.revision) == (opened.text, 1)
+    assert [one.words.heading for one in shown.stands_in_the_way] == [moved]
+    line.send([text_now("See you at 11:30.", revision=shown.revision)])
+    assert line.taken == [("61491570006", "See you at 11:30.")]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,16 @@ import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from portal import clock, store
 from portal.core.roles import Role
 from tests.builders import PASS_AT, Clinic
 from tests.played_demo import PlayedDemo, played_demo
 from tests.web.browsing import Open, browsing, served
+
+# For a wrong page, not for a slow machine.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

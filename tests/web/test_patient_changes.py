@@ -41,10 +41,13 @@ def forms(app: Flask) -> None:
         ("Mobile", "0" * 4000, "! A number has at most 60 characters."),
     ],
 )
-def test_a_number_is_looked_at_while_it_is_typed(client: FlaskClient, type_: str, number: str, says: str) -> None:
+def test_a_number_is_looked_at_while_it_is_typed(
+    client: FlaskClient, forms: None, type_: str, number: str, says: str
+) -> None:
     Clinic()
-    answer = client.get("/patients/check-number", query_string={"type": type_, "number": number})
+    answer = client.post("/patients/check-number", data={"type": type_, "number": number})
     assert answer.status_code == 200
+    assert client.get("/patients/check-number").status_code in (404, 405)  # nothing of it in an address
     assert in_one_line(answer.text) == says
 
 

@@ -1,12 +1,14 @@
 """A message is sent again from its page or from the worklist, where that is safe; and what support is told of it."""
 
 import html
+import json
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 
 from portal import store
@@ -20,9 +22,12 @@ from tests.builders import PASS_AT, Clinic, a_practitioner
 
 from .conftest import sign_in, visitor
 from .patients import HTMX, in_one_line
+from .test_diagnosis import the_form
 from .test_texts import as_practitioner, field, typed
 from .test_today import come_back, counted_queries
 from .test_worklist import AFTER_HOURS, a_day_that_went_wrong, becomes
+
+SAFE = ("refused", "expired", "missing")
 
 
 @pytest.fixture
@@ -88,11 +93,19 @@ def test_with_scripts_the_same_place_tells_what_became_of_it(client: FlaskClient
 def test_it_is_not_sent_twice_by_two_who_look_at_the_same_page(client: FlaskClient, clinic: Clinic) -> None:
     path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
     state, credits = field(client.get(path).text, "state"), balance(clinic)
-    assert again(client, path).status_code == 303
-    answer = client.post(f"{path}/send-again", data={"state": state})
+    first, second = (client.post(f"{path}/send-again", data={"state": state}) for _ in range(2))
+    assert (second.status_code, second.location) == (first.status_code, first.location) == (303, f"{path}?again=1")
+    page = in_one_line(client.get(second.location).text)
+    assert "Mia Nguyen will be texted" in page
+    assert "not sent" not in page
+    assert balance(clinic) == credits - 1
+
+
+def test_what_changed_and_did_not_go_is_said_to_have_changed(client: FlaskClient, clinic: Clinic) -> None:
+    path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
+    answer = client.post(f"{path}/send-again", data={"state": "failed;provider-refused;0"})
     assert answer.status_code == 422
     assert "It was not sent. It has changed since you opened the page." in in_one_line(answer.text)
-    assert balance(clinic) == credits - 1
 
 
 def test_what_stands_in_the_way_is_said_with_what_mends_it(client: FlaskClient, clinic: Clinic) -> None:
@@ -103,6 +116,30 @@ def test_what_stands_in_the_way_is_said_with_what_mends_it(client: FlaskClient, 
         assert answer.status_code == 422
         assert "It was not sent. Sending is off for the whole practice." in in_one_line(answer.text)
     assert status_of(clinic) is Status.FAILED
+
+
+def test_it_leads_only_to_where_the_reader_may_mend_it(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
+    path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    answer = again(sign_in(visitor(app), Role.RECEPTION), path, HTMX)
+    assert answer.status_code == 422
+    refused = answer.text[answer.text.index('id="refused"') : answer.text.index('id="again"')]
+    assert "Dana Owner can mend this." in in_one_line(refused)
+    assert "/settings" not in refused
+
+
+def test_a_mend_renews_the_page_around_it(client: FlaskClient, clinic: Clinic) -> None:
+    path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    for page in (again(client, path).text, client.get(path).text):  # a refusal's forms lead back to the message too
+        form = the_form(page, "/sms/sending")
+        assert form.fields["next"] == f"{path}?mended=sending-off"
+    answer = client.post(form.action, data=form.fields | {"confirm": "yes"}, headers=HTMX)
+    assert f'hx-get="{path}?mended=sending-off" hx-trigger="load" hx-target="#message"' in answer.text
+    page = client.get(f"{path}?mended=sending-off", headers=HTMX).text
+    assert 'hx-trigger="load"' not in page
+    assert "Done. " in in_one_line(page)
+    assert 'id="again" class="mend"' in page
 
 
 def test_in_doubt_it_goes_only_with_a_tick(client: FlaskClient, clinic: Clinic) -> None:
@@ -248,11 +285,34 @@ def test_what_cannot_go_is_said_on_the_worklist(
     page = client.get("/today/worklist").text
     path = f"/today/worklist/{messages['missing'].id}/send-again"
     state = field(page[page.index(path) :], "state")
-    answer = client.post(path, data={"state": state}, headers=HTMX, follow_redirects=True)
-    assert "Not sent: No mobile number on file" in in_one_line(answer.text)
-    assert "<html" not in answer.text
-    client.post(path, data={"state": "nix"})
-    assert "It has changed since you opened the page." in in_one_line(client.get("/today/worklist").text)
+    for headers in (None, HTMX):
+        answer = client.post(path, data={"state": state}, headers=headers)
+        assert answer.status_code == 422
+        assert "Not sent: No mobile number on file" in in_one_line(answer.text)
+        assert ("<html" in answer.text) is not headers
+    answer = client.post(path, data={"state": "nix"})
+    assert "It has changed since you opened the page." in in_one_line(answer.text)
+
+
+def test_a_second_press_on_the_worklist_is_no_failure(
+    client: FlaskClient, went_wrong: tuple[Clinic, dict[str, Message]], enqueued: list[int]
+) -> None:
+    clinic, messages = went_wrong
+    page, id_ = client.get("/today/worklist").text, messages["expired"].id
+    path = f"/today/worklist/{id_}/send-again"
+    form = {"state": field(page[page.index(path) :], "state")}
+    for status, said in (
+        (Status.QUEUED, "Done. It goes again now."),
+        (Status.QUEUED, "It went already, or is on its way."),
+        (Status.DELIVERED, "It went already, or is on its way."),
+    ):
+        if status is Status.DELIVERED:
+            with store.transaction(clinic.id) as session:
+                session.get_one(Message, id_).status = status
+        answer = client.post(path, data=form)
+        assert (answer.status_code, answer.location) == (303, "/today/worklist")
+        assert said in in_one_line(client.get("/today/worklist").text)
+    assert enqueued == [id_]
 
 
 def test_all_that_are_safe_go_at_once_and_the_rest_is_said(
@@ -275,8 +335,49 @@ def test_all_that_are_safe_go_at_once_and_the_rest_is_said(
     assert "Done. 2 texts go again now. Not sent: Missing Nguyen: No mobile number on file." in said
     assert sorted(enqueued) == sorted(messages[name].id for name in ("refused", "expired"))
     assert status_of(clinic, messages["doubt"].id) is Status.UNKNOWN
-    client.post("/today/worklist/send-again", data=seen)  # sent twice, it goes once
+    said = in_one_line(client.post("/today/worklist/send-again", data=seen).text)  # sent twice, it goes once
     assert len(enqueued) == 2
+    assert "2 texts went already, or are on their way. Not sent: Missing Nguyen: No mobile number on file." in said
+    assert "None was sent" not in said
+    went = [i for i, id_ in enumerate(seen["message"]) if int(id_) != messages["missing"].id]
+    client.post("/today/worklist/send-again", data={name: [ones[i] for i in went] for name, ones in seen.items()})
+    said = in_one_line(client.get("/today/worklist").text)
+    assert "2 texts went already, or are on their way." in said
+    assert "ot sent:" not in said
+
+
+def test_the_browser_keeps_nothing_of_any_patient(
+    app: Flask, client: FlaskClient, went_wrong: tuple[Clinic, dict[str, Message]]
+) -> None:
+    _, messages = went_wrong
+    page = client.get("/today/worklist").text
+
+    def kept() -> str:
+        """What the session's cookie holds, as whoever has it can read it."""
+        cookie = client.get_cookie("session")
+        assert cookie
+        serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+        assert serializer
+        return json.dumps(serializer.loads(cookie.value), default=str)
+
+    states = [field(page[page.index(f"/today/worklist/{messages[n].id}/send-again") :], "state") for n in SAFE]
+    all_ = {"message": [messages[name].id for name in SAFE], "state": states}
+    refused = str(messages["refused"].id)
+    for path, form in (
+        (f"/today/worklist/{messages['missing'].id}/send-again", {"state": states[2]}),
+        (f"/today/worklist/{messages['expired'].id}/send-again", {"state": states[1]}),
+        (f"/today/worklist/{messages['expired'].id}/send-again", {"state": states[1]}),
+        (f"/today/worklist/{messages['doubt'].id}/send-again", {"state": "unknown;0"}),
+        (f"/communications/{messages['missing'].id}/send-again", {"state": states[2]}),
+        ("/today/worklist/send-again", all_),
+        ("/today/worklist/send-again", {"message": refused, "state": states[0]}),
+        (f"/today/worklist/{messages['doubt'].id}/dealt-with", {}),
+        (f"/patients/{messages['doubt'].patient_id}/text", {"text": "Hi Doubt Nguyen", "form_key": "of-ones-own"}),
+        (f"/patients/{messages['doubt'].patient_id}/text", {"text": "", "form_key": "of-ones-own"}),
+        ("/today/file-as-mobile", {"patient": messages["missing"].patient_id}),
+    ):
+        assert client.post(path, data=form).status_code in (200, 303, 422), path
+        assert not re.search("Nguyen|Expired|Missing|Doubt|0491|61491", kept()), path
 
 
 def test_forms_of_nonsense_send_nothing(client: FlaskClient, went_wrong: tuple[Clinic, dict[str, Message]]) -> None:

@@ -16,9 +16,10 @@ from portal.actions.who import Who
 from portal.core.reminders import Sending
 from portal.core.roles import Role
 from portal.core.states import Kind, Status
+from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.staff import User
-from tests.builders import PASS_AT, Clinic, a_patient, a_practitioner
+from tests.builders import PASS_AT, Clinic, a_patient, a_practitioner, a_template
 
 from .conftest import sign_in, visitor
 from .patients import HTMX, in_one_line
@@ -97,6 +98,32 @@ def test_a_template_fills_it_and_what_was_written_can_be_put_back(client: FlaskC
     assert field(page, "former") == "Hello\nthere"
     form = {"do": "put-back", "former": field(page, "former"), "text": typed(page)}
     assert typed(client.post("/patients/1/text/draft", data=form).text) == "Hello\nthere"
+
+
+def test_ones_own_text_outlasts_templates_costs_and_refusals(client: FlaskClient, clinic: Clinic) -> None:
+    with store.transaction(clinic.id) as session:
+        a_template(session, external_id="2", name="Late", body="We are late")
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+
+    def goes_on(page: str, path: str = "/draft", **form: str) -> str:
+        names = ("form_key", "former", "filled")
+        kept = {name: field(page, name) for name in names if f'name="{name}"' in page}
+        return client.post(f"/patients/1/text{path}", data=kept | {"text": typed(page)} | form).text
+
+    page = goes_on(client.get("/patients/1/text").text, do="fill", template="1", text="My own")
+    for path, form in (
+        ("/draft", {"do": "fill", "template": "2"}),
+        ("/draft", {"do": "show"}),
+        ("", {}),
+        ("", {"text": " "}),
+        ("/draft", {"do": "show"}),
+    ):
+        page = goes_on(page, path, **form)
+        assert field(page, "former") == "My own", (path, form)
+    assert typed(goes_on(page, do="put-back")) == "My own"
+    page = goes_on(page, do="fill", template="1", text="We are late. Sorry")  # what a template said was edited
+    assert field(page, "former") == "We are late. Sorry"
+    assert typed(goes_on(page, do="put-back")) == "We are late. Sorry"
 
 
 def test_its_cost_is_shown_with_the_character_that_makes_it_dearer(client: FlaskClient, clinic: Clinic) -> None:
@@ -244,6 +271,27 @@ def test_a_practitioner_without_appointments_texts_nobody(app: Flask, client: Fl
     assert nobody.get("/patients/1").status_code == 200
 
 
+def test_what_stands_in_the_way_leads_only_to_where_the_reader_may_mend_it(
+    app: Flask, client: FlaskClient, clinic: Clinic
+) -> None:
+    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    reception = sign_in(visitor(app), Role.RECEPTION)
+    form = {"form_key": KEY, "text": "Hello"}
+    for answer in (
+        reception.get("/patients/1/text"),
+        reception.post("/patients/1/text", data=form),
+        reception.post("/patients/1/text", data=form, headers=HTMX),
+    ):
+        assert "/settings" not in answer.text
+        assert in_one_line(answer.text).count("Dana Owner can mend this.") == 1
+    answer = client.post("/patients/1/text", data=form, headers=HTMX)
+    assert 'href="/settings/sms"' in answer.text
+    assert "can mend this" not in answer.text
+    with counted_queries() as seen:
+        reception.get("/patients/1/text")
+    assert len(seen) <= 8, "\n".join(seen)
+
+
 def test_another_practices_patient_or_message_is_not_there(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
     assert send(client, "Hello").status_code == 303
     Clinic("northgate").book("n")
@@ -282,6 +330,54 @@ def test_who_was_booked_too_late_is_texted_from_today(
     assert (answer.status_code, answer.location) == (303, f"/communications/{message.id}")
     assert (message.kind, message.appointment_id, message.status) == (Kind.REMINDER, late.id, Status.QUEUED)
     assert path not in html.unescape(client.get("/").text)
+
+
+@pytest.fixture
+def late(client: FlaskClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Appointment:
+    """Ada was booked after the day's reminders."""
+    come_back(client, monkeypatch, PASS_AT + timedelta(hours=7))
+    return clinic.book("late", booked_at=PASS_AT + timedelta(hours=6), patient={"first_name": "Ada"})
+
+
+REMINDER = ("form_key", "appointment", "revision")
+
+
+def test_after_a_refusal_it_is_still_that_appointments_reminder(
+    client: FlaskClient, clinic: Clinic, late: Appointment
+) -> None:
+    path = f"/patients/{late.patient_id}/text"
+    form = {name: field(client.get(f"{path}?appointment={late.id}").text, name) for name in REMINDER}
+    for text in ("", "See you {{Appointment.Date}}"):
+        page = client.post(path, data=form | {"text": text}).text
+        assert {name: field(page, name) for name in REMINDER} == form
+    page = client.post(f"{path}/draft", data=form | {"text": "Hello", "do": "show"}).text
+    assert {name: field(page, name) for name in REMINDER} == form
+    assert client.post(path, data=form | {"text": "Hello"}).status_code == 303
+    (message,) = messages(clinic)
+    for status in (Status.QUEUED, Status.SENT):  # which another window cannot send as a text of its own
+        clinic.change(message, status=status)
+        answer = client.post(path, data=form | {"text": "Hello", "form_key": KEY})
+        assert answer.status_code == 422
+        assert field(answer.text, "appointment") == str(late.id)
+    assert len(messages(clinic)) == 1
+
+
+def test_a_reminder_of_a_former_time_is_looked_at_again(
+    client: FlaskClient, clinic: Clinic, late: Appointment
+) -> None:
+    path = f"/patients/{late.patient_id}/text"
+    form = {name: field(client.get(f"{path}?appointment={late.id}").text, name) for name in REMINDER}
+    clinic.change(late, revision=late.revision + 1, starts_wall=late.starts_wall + timedelta(hours=1))
+    page = client.post(path, data=form | {"text": ""}).text
+    assert field(page, "revision") == form["revision"]
+    answer = client.post(path, data=form | {"text": "See you at half past nine"})
+    assert answer.status_code == 422
+    assert "It was not sent. What you wrote is still here." in in_one_line(answer.text)
+    assert "was moved to" in in_one_line(answer.text)
+    assert typed(answer.text) == "See you at half past nine"
+    assert messages(clinic) == []
+    form = {name: field(answer.text, name) for name in REMINDER}  # looked at, it goes
+    assert client.post(path, data=form | {"text": "See you at half past ten"}).status_code == 303
 
 
 # --- the pages are quick ------------------------------------------------------------------------------------

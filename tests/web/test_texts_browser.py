@@ -151,6 +151,26 @@ def test_what_was_written_comes_back_after_a_template(open_page: Open) -> None:
     expect(page.get_by_role("button", name="Put my text back")).to_have_count(0)
 
 
+def test_what_is_being_written_outlasts_a_change_of_contact_details(open_page: Open) -> None:
+    page = open_page("/patients/2")
+    page.get_by_role("button", name="Send SMS message").click()
+    text = page.get_by_label("Your text")
+    text.fill("My own words")
+    page.get_by_role("button", name="Send SMS message").click()
+    expect(text).to_be_focused()
+    expect(text).to_have_value("My own words")
+    page.get_by_text("Add a number", exact=True).click()
+    form = page.locator("#form-add-number")
+    form.get_by_label("Type").select_option("Home")
+    form.get_by_label("Number").fill("02 5550 1234")
+    expect(page.locator("#add-number-check")).to_contain_text("is a landline")
+    form.get_by_role("button", name="Add this number").click()
+    expect(page.locator("#done")).to_contain_text("Added")
+    expect(text).to_have_value("My own words")
+    page.get_by_role("button", name="Send to Noah").click()
+    expect(page.locator("#lead")).to_contain_text("Noah Okafor will be texted")
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_what_cannot_go_keeps_what_was_typed(open_page: Open, scripts: bool) -> None:
     page = open_page("/patients/8/text", scripts=scripts)
@@ -252,6 +272,17 @@ def test_a_failed_one_goes_again_by_one_click_and_the_focus_is_on_what_became_of
     page.get_by_role("button", name="Send again").click()
     expect(page.locator("#lead")).to_contain_text("Ada Silva will be texted")
     expect(page.locator("#lead")).to_be_focused()
+    expect(page.locator("h1")).to_have_count(1)
+
+
+def test_after_a_mend_the_whole_page_tells_what_holds_now(open_page: Open) -> None:
+    page = open_page("/communications/6")
+    expect(page.locator("#again")).to_have_class("mend quieter")
+    form = page.locator("#message form.mend").filter(has=page.locator("input[name=number]"))
+    form.locator("input[name=number]").fill("0491 570 158")
+    form.get_by_role("button").click()
+    expect(page.locator(".result")).to_be_focused()
+    expect(page.locator("#again")).to_have_class("mend")
     expect(page.locator("h1")).to_have_count(1)
 
 

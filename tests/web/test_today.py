@@ -218,7 +218,7 @@ def test_filing_as_mobile_touches_no_landline_and_no_other_practice(client: Flas
     with store.reading(clinic.id) as session:
         patients = [row.id for row in session.query(store.patients.Patient)]
     before = [number_types(clinic.id), number_types(other.id)]
-    client.post("/today/file-as-mobile", data={"patient": [theirs.id, 0, 10**18, "x"]})
+    client.post("/today/file-as-mobile", data={"patient": [theirs.id, 0, -1, 10**18, 10**30, "x"]})
     assert [number_types(clinic.id), number_types(other.id)] == before
     client.post("/today/file-as-mobile", data={"patient": patients})
     assert number_types(other.id) == before[1]

@@ -11,7 +11,7 @@ from portal import store
 from portal.actions.missed import record_missed_days
 from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
-from portal.core.reminders import Preference
+from portal.core.reminders import Preference, Sending
 from portal.core.roles import Role
 from portal.core.states import Direction, Kind, Status
 from portal.store.appointments import Appointment
@@ -109,6 +109,14 @@ def test_a_day_that_no_pass_met_is_on_it(client: FlaskClient, monkeypatch: pytes
 def test_nothing_to_do_is_the_best_screen(client: FlaskClient) -> None:
     Clinic().book("1")
     assert "Nothing: whoever was to be texted lately has been." in read(client, "/today/worklist")
+
+
+@pytest.mark.parametrize("sending", [Sending.PAUSED, Sending.REHEARSAL])
+def test_while_nothing_is_sent_an_empty_list_says_no_more(client: FlaskClient, sending: Sending) -> None:
+    Clinic(sending=sending).book("1")
+    page = read(client, "/today/worklist")
+    assert "has been" not in page
+    assert "Nothing yet: nobody is texted until sending is on." in page
 
 
 def test_dealt_with_says_by_whom_and_can_be_undone(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

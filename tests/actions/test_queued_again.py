@@ -1,0 +1,145 @@
+"""Queued again by staff and stopped: what was in doubt is in doubt, and what stopped stands on the worklist."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from portal import store
+from portal.actions.remind import run_pass
+from portal.actions.show_message import show_message
+from portal.actions.stop import withdraw
+from portal.actions.sweep import sweep
+from portal.actions.worklist import look_at_worklist, mark_dealt_with
+from portal.core.reminders import Sending
+from portal.core.roles import MAY, Role
+from portal.core.states import Status
+from portal.store.messages import Message
+from tests.actions.test_remind import balance, events
+from tests.actions.test_resend import again, all_again, becomes
+from tests.builders import PASS_AT, Clinic
+
+from .by_staff import DANA, Line, a_line, message, patient, write
+
+HOUR = timedelta(hours=1)
+EVENING = PASS_AT + 9 * HOUR
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    with a_line() as line:
+        yield line
+
+
+@pytest.fixture
+def clinic(app: Flask) -> Clinic:
+    """Mia's appointment tomorrow, whose reminder is queued."""
+    clinic = Clinic()
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    return clinic
+
+
+def doubted(clinic: Clinic) -> Message:
+    """In doubt, and queued again by Dana."""
+    row = becomes(Status.UNKNOWN, claim="0123456789ab", claimed_at=PASS_AT)
+    again(row, confirmed=True)
+    row = message(row.id)
+    assert (row.status, row.was_in_doubt, row.claimed_at) == (Status.QUEUED, True, PASS_AT)
+    return row
+
+
+@pytest.mark.parametrize("what", ["paused", "deadline", "cancelled", "moved", "refused", "number"])
+def test_stopped_it_is_in_doubt_as_before_and_nothing_sends_it_by_itself(
+    clinic: Clinic, line: Line, what: str
+) -> None:
+    row = doubted(clinic)
+    with store.reading(clinic.id) as session:
+        appointment = store.appointments.find_appointment(session, "a")
+    assert appointment
+    at, why = EVENING, ""
+    match what:
+        case "paused":
+            clinic.change(clinic.practice, sending=Sending.PAUSED)
+            why = "sending-off"
+        case "deadline":
+            at, why = PASS_AT + 24 * HOUR, "deadline-passed"
+            sweep(at)
+        case "cancelled":
+            why = "withdrawn"
+            with store.transaction(clinic.id) as session:
+                store.practices.lock_practice(session, clinic.id)
+                assert withdraw(session, clinic.id, [appointment.id], at) == 1
+        case "moved":
+            clinic.change(appointment, revision=1, moved_at=PASS_AT)
+            why = "withdrawn"
+        case "refused":
+            line.simulator.plan([{"status": 422, "code": "1170", "times": 1}])
+            why = "provider-refused;1170"
+        case "number":
+            clinic.change(patient(), archived=True)
+            why = "patient-archived"
+    line.send([row.id], at=at)
+    now = message(row.id)
+    assert (now.status, now.reasons, now.charged, now.body, now.to) == (Status.UNKNOWN, (), 1, row.body, row.to)
+    happened, event, detail = events(now)[-1]
+    assert (happened, event, detail[: len(why)]) == (at, "still-in-doubt", why)
+    assert balance() == 99
+    shown = show_message(clinic.id, row.id, at, MAY[Role.OWNER])
+    assert shown.steps[-1].says.startswith("Not sent again: ")
+    clinic.change(clinic.practice, sending=Sending.ON)
+    clinic.change(patient(), archived=False)
+    run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
+    assert all_again(now, at=at).message_ids == ()
+    line.send([row.id], at=at)
+    assert (message(row.id).status, line.taken) == (Status.UNKNOWN, [])
+
+
+def test_once_it_is_sent_there_is_no_doubt(clinic: Clinic, line: Line) -> None:
+    row = doubted(clinic)
+    line.send([row.id], at=EVENING)
+    assert (message(row.id).status, message(row.id).was_in_doubt, balance()) == (Status.SENT, False, 99)
+
+
+def test_in_doubt_again_after_a_stop_its_credits_are_not_anothers(app: Flask, line: Line) -> None:
+    clinic = Clinic(credits=1)
+    clinic.book("a")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    row = doubted(clinic)
+    clinic.change(patient(), archived=True)
+    line.send([row.id], at=EVENING)
+    assert (message(row.id).status, balance()) == (Status.UNKNOWN, 0)
+
+
+# --- the worklist -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_reminder", [True, False])
+def test_queued_again_days_later_and_stopped_it_stands_on_the_worklist_anew(
+    app: Flask, line: Line, is_reminder: bool
+) -> None:
+    clinic = Clinic()
+    appointment = clinic.book("a", starts="2031-06-08 09:30")
+    id_ = write(appointment_id=appointment.id) if is_reminder else write()
+    line.simulator.plan([{"status": 503, "times": 1}])
+    line.send([id_])
+    assert message(id_).status is Status.UNKNOWN
+    mark_dealt_with(clinic.id, id_, DANA.who, PASS_AT)
+    later = PASS_AT + 10 * 24 * HOUR
+    again(message(id_), at=later, confirmed=True)
+    clinic.change(patient(), archived=True)
+    line.send([id_], at=later)
+    assert message(id_).status is Status.UNKNOWN
+    listed = look_at_worklist(clinic.practice, later)
+    assert ([row.message.id for row in listed.open], listed.done) == ([id_], [])
+
+
+def test_what_stopped_long_ago_is_no_news(app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    id_ = write()
+    sweep(PASS_AT + HOUR)
+    days = [1, 3, 5]
+    listed = [look_at_worklist(clinic.practice, PASS_AT + day * 24 * HOUR).open for day in days]
+    assert [[row.message.id for row in rows] for rows in listed] == [[id_], [id_], []]
