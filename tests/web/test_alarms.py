@@ -47,12 +47,12 @@ def test_today_says_what_stands_and_leads_to_what_mends_it(client: FlaskClient, 
     keep_watch(AWAY, True, PASS_AT + timedelta(hours=7))
     page = client.get("/").text
     assert "Credits run out with the next reminders." in page
-    assert '<a href="/settings/sms">Top up</a>' in page
+    assert '<a class="more" href="/settings/sms">Top up</a>' in page
     assert "Nothing runs: Redis is away." in page
     assert "Your administrator sees this too." in page
     reception = sign_in(visitor(app), Role.RECEPTION).get("/").text
     assert "Credits run out with the next reminders." in reception
-    assert '<a href="/settings/sms">Top up</a>' not in reception
+    assert '<a class="more" href="/settings/sms">Top up</a>' not in reception
     keep_watch(QueueSeen(), True, PASS_AT + timedelta(hours=7) + OVER_AFTER)
     assert "Redis is away" not in client.get("/").text
 

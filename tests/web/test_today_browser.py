@@ -17,7 +17,7 @@ from portal.core.states import Direction, Kind, Status
 from portal.store.imports import ImportRun
 from portal.store.messages import Message
 from portal.store.patients import Patient
-from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_type, an_appointment
+from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_patient, a_type, an_appointment
 
 from .browsing import SCREENS, WIDTHS, Open
 from .test_today import DAY, HOUR
@@ -77,16 +77,17 @@ def clinic(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Clinic:
     for appointment, (status, reasons) in zip(yesterday, [*fates, (Status.DELIVERED, ())], strict=True):
         message = message_of(clinic, appointment)
         clinic.change(message, status=status, reasons=reasons, charged=0 if reasons else 1)
+    with store.transaction(clinic.id) as session:
+        regulars = [a_patient(session, f"regular {i}", **name(i % 8)) for i in range(12)]
     for week in range(5):
         with store.transaction(clinic.id) as session:
             for i in range(60):
-                person = session.get_one(Patient, yesterday[0].patient_id)
                 appointment = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
                 an_appointment(
                     session,
                     f"w{week}.{i}",
                     **appointment,
-                    patient=person,
+                    patient=regulars[i % 12],
                     starts=f"2031-05-{9 + week:02} {8 + i % 10:02}:15",
                 )
     history(clinic)
