@@ -10,13 +10,12 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.remind import fingerprint
-from portal.actions.stop import Stop, give_back, stop_messages
+from portal.actions.stop import Stop, stop_messages, stops_of
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.states import Status
 from portal.sms.answers import Refused
 from portal.sms.gateway import Outgoing
-from portal.store.credits import EntryKind
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
 from portal.store.texts import Text
@@ -71,14 +70,11 @@ def claim(
     if store.host.find_state(session, store.host.ACCOUNT_REFUSED) and not is_probe:
         return None
     reminders = store.facts.list_of_messages(session, practice, message_ids)
-    texts = store.texts.list_of_messages(session, practice, set(message_ids) - reminders.keys())
+    others = set(message_ids) - reminders.keys()
+    texts = store.texts.list_of_messages(session, practice, others)
     token = secrets.token_hex(6)
-    stops = [
-        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
-        for id_, charged, was_in_doubt in store.messages.list_queued(
-            session, set(message_ids) - reminders.keys() - texts.keys()
-        )
-    ]
+    queued = store.messages.list_queued(session, others - texts.keys())
+    stops = stops_of(queued, Status.CANCELLED, Reason.WITHDRAWN)
     to_send: list[Reminder | Text] = [*texts.values(), *sorted(reminders.values(), key=store.facts.in_turn)]
     ready: list[_Ready] = []
     for one in to_send:
@@ -164,26 +160,10 @@ def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: 
             for one in changed
         ],
     )
-    shorter = {
-        one.attempt.message_id: one.was.charged - one.attempt.charged
-        for one in changed
-        if one.attempt.charged < one.was.charged
-    }
-    give_back(session, practice.id, shorter, now)
-    store.credits.record_entries(
-        session,
-        [
-            {
-                "practice_id": practice.id,
-                "at": now,
-                "kind": EntryKind.MESSAGE,
-                "amount": one.was.charged - one.attempt.charged,
-                "message_id": one.attempt.message_id,
-                "reference": "",
-            }
-            for one in changed
-            if one.attempt.charged > one.was.charged
-        ],
+    amounts = {one.attempt.message_id: one.was.charged - one.attempt.charged for one in changed}
+    # What comes back comes first: no entry takes the balance below zero.
+    store.credits.record_of_messages(
+        session, practice.id, dict(sorted(amounts.items(), key=lambda item: item[1] < 0)), now
     )
 
 
