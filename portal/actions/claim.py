@@ -14,6 +14,7 @@ from portal.actions.stop import Stop, stop_messages, stops_of
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.states import Status
+from portal.core.timing import has_come
 from portal.sms.answers import Refused
 from portal.sms.gateway import Outgoing
 from portal.store.facts import MessageState, Reminder
@@ -113,9 +114,9 @@ def _ask_again(
 
     own_text = message.body if message.written_by or isinstance(one, Text) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
-    if is_anothers or (one.cancelled_at is not None and one.cancelled_at <= now):
+    if is_anothers or has_come(one.cancelled_at, now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)
-    if message.deadline_at is not None and message.deadline_at <= now:
+    if has_come(message.deadline_at, now):
         return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
     # What was taken for it is its own, however low the balance is; a text that grew needs more.
     decision = decide(one.facts, max(message.charged, credits + message.charged), own_text)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from portal.core import again
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, as_people_say, number_to_text, why_not_textable
-from portal.core.phrases import clock_time, counted, day, listed, moment, on, plain
+from portal.core.phrases import called, clock_time, counted, day, listed, moment, on, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import Preference, Sending
 from portal.core.states import Status
@@ -70,7 +70,7 @@ class Context:
 
     @property
     def name(self) -> str:
-        return plain(self.first_name) or "The patient"
+        return called(self.first_name)
 
     @property
     def patient_place(self) -> str:
