@@ -13,6 +13,7 @@ import flask_migrate
 import pytest
 import redis
 from flask import Flask
+from hypothesis import settings as hypothesis_settings
 
 from portal import create_app
 from portal.config import Settings, load_settings
@@ -20,6 +21,10 @@ from portal.embedded import ensure_redis, stop_redis
 from tests import postgresql
 
 _numbers = count()
+
+# A change is judged by the same examples each time; `pytest --hypothesis-profile=default` draws new ones.
+hypothesis_settings.register_profile("same", derandomize=True)
+hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -38,12 +38,12 @@ class Host:
             cwd=ROOT,
             env=environment_of(self.settings, **environment),
         )
-        wait_until(lambda: sum(worker.is_alive for worker in self.queue.workers()) >= count, seconds=60)
+        wait_until(lambda: sum(worker.is_alive for worker in self.queue.workers()) >= count, seconds=300)
 
     def stop_workers(self) -> None:
         if self.workers:
             self.workers.terminate()
-            self.workers.wait(60)
+            self.workers.wait(300)
 
     def call_cron(self, at: datetime, callers: int = 1) -> None:
         """Cron calls the script, `callers` times at once."""
@@ -63,7 +63,7 @@ class Host:
     def pass_at(self, at: datetime, callers: int = 1) -> None:
         """Cron calls the script; then the workers empty the queue."""
         self.call_cron(at, callers)
-        wait_until(lambda: not find_due(at) and self.is_idle(), seconds=90)
+        wait_until(lambda: not find_due(at) and self.is_idle(), seconds=300)
 
     def is_idle(self) -> bool:
         if self.queue.length() or any(worker.state == "busy" for worker in self.queue.workers()):

@@ -9,7 +9,7 @@ from portal.actions.remind import decide_in_turn
 from portal.core.diagnosis import DueDay
 from portal.core.reasons import Reason
 from portal.core.states import RETRIED_BY_PASS, Status
-from portal.core.timing import due_date, local
+from portal.core.timing import due_date, has_come, local
 from portal.store.facts import Reminder
 from portal.store.practices import Business, Practice
 
@@ -108,8 +108,8 @@ def _decide(
         for one in page:
             at, outcome = next_at[one.appointment_id], outcomes.get(one.appointment_id)
             message = one.message
-            of_day, cancelled_at = due[one.business_id], one.cancelled_at
-            unmet = () if message or at else (of_day.unmet(one.booked_at, cancelled_at),)
+            of_day = due[one.business_id]
+            unmet = () if message or at else (of_day.unmet(one.booked_at, one.cancelled_at),)
             yield Line(
                 reminder=one,
                 business=businesses[one.business_id].name,
@@ -117,7 +117,7 @@ def _decide(
                 recorded=message.reasons if message else unmet,
                 goes_at=local(at, one.timezone) if at else None,
                 stops=outcome.reasons if outcome else (),
-                is_cancelled=cancelled_at is not None and cancelled_at <= of_day.now,
+                is_cancelled=has_come(one.cancelled_at, of_day.now),
             )
 
     return tuple(lines()), credits

@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.remind import fingerprint
-from portal.actions.stop import Stop, give_back, stop_messages
+from portal.actions.stop import Stop, stop_messages, stops_of
 from portal.core.reasons import Reason
 from portal.core.receipts import reference
 from portal.core.reminders import Decision, decide
 from portal.core.states import Status
+from portal.core.timing import has_come
 from portal.sms.answers import Refused
 from portal.sms.gateway import Outgoing
-from portal.store.credits import EntryKind
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
 from portal.store.replies import Answer
@@ -77,10 +77,8 @@ def claim(
     texts = store.texts.list_of_messages(session, practice, others)
     answers = store.replies.list_answers(session, practice, others)
     token = secrets.token_hex(6)
-    stops = [
-        Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
-        for id_, charged, was_in_doubt in store.messages.list_queued(session, others - texts.keys() - answers.keys())
-    ]
+    queued = store.messages.list_queued(session, others - texts.keys() - answers.keys())
+    stops = stops_of(queued, Status.CANCELLED, Reason.WITHDRAWN)
     to_send: list[Reminder | Text | Answer] = [
         *answers.values(),
         *texts.values(),
@@ -123,9 +121,9 @@ def _ask_again(
 
     own_text = message.body if message.written_by or isinstance(one, Text | Answer) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
-    if is_anothers or (one.cancelled_at is not None and one.cancelled_at <= now):
+    if is_anothers or has_come(one.cancelled_at, now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)
-    if message.deadline_at is not None and message.deadline_at <= now:
+    if has_come(message.deadline_at, now):
         return stop(Status.EXPIRED, Reason.DEADLINE_PASSED)
     # What was taken for it is its own, however low the balance is; a text that grew needs more.
     decision = decide(one.facts, max(message.charged, credits + message.charged), own_text)
@@ -169,26 +167,10 @@ def _take(session: Session, practice: Practice, ready: Sequence[_Ready], token: 
             for one in changed
         ],
     )
-    shorter = {
-        one.attempt.message_id: one.was.charged - one.attempt.charged
-        for one in changed
-        if one.attempt.charged < one.was.charged
-    }
-    give_back(session, practice.id, shorter, now)
-    store.credits.record_entries(
-        session,
-        [
-            {
-                "practice_id": practice.id,
-                "at": now,
-                "kind": EntryKind.MESSAGE,
-                "amount": one.was.charged - one.attempt.charged,
-                "message_id": one.attempt.message_id,
-                "reference": "",
-            }
-            for one in changed
-            if one.attempt.charged > one.was.charged
-        ],
+    amounts = {one.attempt.message_id: one.was.charged - one.attempt.charged for one in changed}
+    # What comes back comes first: no entry takes the balance below zero.
+    store.credits.record_of_messages(
+        session, practice.id, dict(sorted(amounts.items(), key=lambda item: item[1] < 0)), now
     )
 
 

@@ -13,7 +13,7 @@ from portal.core.numbers import PhoneType
 from portal.core.phrases import plain
 from portal.core.reasons import Reason
 from portal.core.roles import Permission, may
-from portal.core.timing import coming_week
+from portal.core.timing import coming_week, has_come
 from portal.core.wording import Changed, Context
 from portal.store.appointments import Appointment
 from portal.store.facts import Found
@@ -86,8 +86,7 @@ def explain_found(session: Session, found: Found, now: datetime, allowed: Collec
         week = coming_week(now, zone, practice.lead_days, practice.window_start)
         choices = store.reminders.get_choices(session, found.business.id, week)
     who_may = _name_who_may(session, found.practice.id, wanted - set(allowed))
-    cancelled_at = found.appointment.cancelled_at
-    is_cancelled = cancelled_at is not None and cancelled_at <= now
+    is_cancelled = has_come(found.appointment.cancelled_at, now)
     return Explanation(diagnosis, found, events, case.context, choices, who_may, is_cancelled)
 
 

@@ -12,7 +12,6 @@ from portal.actions.who import Who
 from portal.core.phrases import plain
 from portal.core.reminders import Decision
 from portal.core.states import Status
-from portal.store.credits import EntryKind
 from portal.store.practices import Practice
 
 
@@ -51,22 +50,8 @@ def queue_texts(
             for id_ in ids
         ],
     )
-    taken = [(id_, text.charged - (text.decision.parts or 0)) for id_, text in zip(ids, texts, strict=True)]
-    store.credits.record_entries(
-        session,
-        [
-            {
-                "practice_id": practice.id,
-                "at": now,
-                "kind": EntryKind.MESSAGE if amount < 0 else EntryKind.REFUND,
-                "amount": amount,
-                "message_id": id_,
-                "reference": "",
-            }
-            for id_, amount in taken
-            if amount
-        ],
-    )
+    amounts = {id_: text.charged - (text.decision.parts or 0) for id_, text in zip(ids, texts, strict=True)}
+    store.credits.record_of_messages(session, practice.id, amounts, now)
     return ids
 
 
@@ -99,6 +84,6 @@ def _write(
         values["claimed_at"] = None
     if not isinstance(text.row, int):
         return store.messages.record_text(session, {**text.row, **values, **of_form})
-    store.messages.update_messages(session, [{"id": text.row, "practice_id": practice.id, **values, **of_form}])
-    store.messages.index_messages(session, [text.row], sent_by=text.deadline_at)
+    row = {"id": text.row, "practice_id": practice.id, **values, **of_form}
+    store.messages.update_messages(session, [row], sent_by=text.deadline_at)
     return text.row

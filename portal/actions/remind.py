@@ -15,7 +15,6 @@ from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.states import Direction, Kind, Status
 from portal.core.timing import PassHour, appointment_date, deadline, pass_hour, quiet_from
-from portal.store.credits import EntryKind
 from portal.store.facts import Reminder
 from portal.store.messages import DAY_BEFORE
 from portal.store.passes import Pass
@@ -157,22 +156,13 @@ def _record(
             for message_id, outcome in recorded
         ],
     )
-    queued = [(message_id, outcome) for message_id, outcome in recorded if outcome.status is Status.QUEUED]
-    store.credits.record_entries(
-        session,
-        [
-            {
-                "practice_id": practice.id,
-                "at": now,
-                "kind": EntryKind.MESSAGE,
-                "amount": -(outcome.decision.parts or 0),
-                "message_id": message_id,
-                "reference": "",
-            }
-            for message_id, outcome in queued
-        ],
-    )
-    return [message_id for message_id, _ in queued]
+    taken = {
+        message_id: -(outcome.decision.parts or 0)
+        for message_id, outcome in recorded
+        if outcome.status is Status.QUEUED
+    }
+    store.credits.record_of_messages(session, practice.id, taken, now)
+    return list(taken)
 
 
 def identity(

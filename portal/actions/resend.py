@@ -19,16 +19,17 @@ from portal.actions.write import (
     Writer,
     list_textable,
     refuse_others_patients,
+    say_it_went,
 )
-from portal.core.again import SENT_AGAIN_BY_STAFF, TAKEN, in_doubt, went_already
+from portal.core.again import SENT_AGAIN_BY_STAFF, TAKEN, in_doubt
 from portal.core.diagnosis import ON_ITS_WAY
-from portal.core.phrases import moment, plain
+from portal.core.phrases import called, moment
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.roles import Permission
 from portal.core.states import Kind, Status
 from portal.core.text import count_parts, values
-from portal.core.timing import local
+from portal.core.timing import has_come, local
 from portal.core.wording import Words, reasons_in_short
 from portal.store.facts import MessageState, Reminder, in_turn
 from portal.store.messages import Message
@@ -86,21 +87,19 @@ class Again:
 
 def may_send_again(one: Resendable, now: datetime) -> Again:
     """By what became of it; whether a reason stands in the way now is asked when it is sent."""
-    message, name, state = one.message, plain(one.first_name or "") or "The patient", state_of(one.message)
+    message, name, state = one.message, called(one.first_name), state_of(one.message)
     if message.kind not in (Kind.REMINDER, Kind.MANUAL) or message.patient_id is None:
         return Again("no", "", False, state)
     if message.status in ON_ITS_WAY:
         return Again("no", "It is on its way.", False, state)
     if message.status in TAKEN:
-        zone = one.timezone or "UTC"
-        when = moment(local(message.sent_at or message.created_at, zone), local(now, zone).date())
-        return Again("composer", went_already(message.status, name, when), False, state)
+        return Again("composer", say_it_went(message, name, one.timezone or "UTC", now), False, state)
     if message.appointment_id is not None:
         if one.is_of_former_time:
             return Again("no", "The appointment was moved: its new time has a reminder of its own.", False, state)
-        if one.cancelled_at is not None and one.cancelled_at <= now:
+        if has_come(one.cancelled_at, now):
             return Again("no", "The appointment is cancelled.", False, state)
-        if one.starts_at is not None and one.starts_at <= now:
+        if has_come(one.starts_at, now):
             return Again("no", "The appointment has begun: it is too late for its reminder.", False, state)
     if message.status is Status.UNKNOWN:
         return Again("same-row", in_doubt(name), True, state)

@@ -15,7 +15,7 @@ from portal.core.numbers import PhoneType, number_to_text
 from portal.core.reasons import Reason
 from portal.core.reminders import Facts, Preference, Sending
 from portal.core.text import Details
-from portal.core.timing import local
+from portal.core.timing import has_come, local
 from portal.core.wording import Context
 from portal.store.changes import Change, Subject, list_changes
 from portal.store.patient_page import Record, Said, Visit
@@ -108,7 +108,10 @@ def show_patient(practice_id: str, patient_id: int, now: datetime) -> ShownPatie
         visits = store.patient_page.list_visits(session, patient_id, MOST_VISITS)
         said = store.patient_page.list_said(session, patient_id, MOST_SAID)
     # A cancellation that is still ahead has not happened yet.
-    told = [replace(one, cancelled_at=None) if (one.cancelled_at or now) > now else one for one in visits]
+    told = [
+        replace(one, cancelled_at=None) if one.cancelled_at and not has_come(one.cancelled_at, now) else one
+        for one in visits
+    ]
     coming = [visit for visit in told if visit.starts_at > now]
     past = told[len(coming) :]
     return ShownPatient(contact, tuple(reversed(coming)), tuple(past), tuple(reversed(said)))

@@ -1,6 +1,6 @@
 """A message that will not go: its state and reasons, its credits back, an event that says so."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from portal import store
 from portal.core.again import STILL_IN_DOUBT
 from portal.core.reasons import Reason
 from portal.core.states import Status
-from portal.store.credits import EntryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,11 @@ class Stop:
         return {"to_number": None, "segments": None} | ({} if self.keeps_text else {"body": None})
 
 
+def stops_of(queued: Iterable[tuple[int, int, bool]], status: Status, reason: Reason) -> list[Stop]:
+    """`queued`: (id, credits taken, was it in doubt before), as `store.messages` lists it."""
+    return [Stop(id_, status, (reason,), charged, was_in_doubt=was_in_doubt) for id_, charged, was_in_doubt in queued]
+
+
 def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now: datetime) -> None:
     """The caller holds the practice's lock and has seen that each change is legal."""
     rows: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
@@ -73,23 +77,9 @@ def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now
     give_back(session, practice_id, {stop.message_id: stop.given_back for stop in stops}, now)
 
 
-def give_back(session: Session, practice_id: str, charged: dict[int, int], now: datetime) -> None:
+def give_back(session: Session, practice_id: str, charged: Mapping[int, int], now: datetime) -> None:
     """Return to the balance what was taken for each message."""
-    store.credits.record_entries(
-        session,
-        [
-            {
-                "practice_id": practice_id,
-                "at": now,
-                "kind": EntryKind.REFUND,
-                "amount": amount,
-                "message_id": message_id,
-                "reference": "",
-            }
-            for message_id, amount in charged.items()
-            if amount
-        ],
-    )
+    store.credits.record_of_messages(session, practice_id, charged, now)
 
 
 def withdraw(session: Session, practice_id: str, appointment_ids: Collection[int], now: datetime) -> int:
@@ -97,14 +87,6 @@ def withdraw(session: Session, practice_id: str, appointment_ids: Collection[int
 
     A message that is being sent is left: the worker asked before it sent. The caller holds the practice's lock.
     """
-    queued = store.messages.list_queued_of(session, appointment_ids)
-    stop_messages(
-        session,
-        practice_id,
-        [
-            Stop(id_, Status.CANCELLED, (Reason.WITHDRAWN,), charged, was_in_doubt=was_in_doubt)
-            for id_, charged, was_in_doubt in queued
-        ],
-        now,
-    )
-    return len(queued)
+    stops = stops_of(store.messages.list_queued_of(session, appointment_ids), Status.CANCELLED, Reason.WITHDRAWN)
+    stop_messages(session, practice_id, stops, now)
+    return len(stops)

@@ -6,7 +6,7 @@ from typing import Any
 
 from portal import store
 from portal.actions.account import account_probed, probe_is_due
-from portal.actions.stop import Stop, stop_messages
+from portal.actions.stop import stop_messages, stops_of
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.store.messages import Message
@@ -57,10 +57,7 @@ def _expire(now: datetime) -> int:
     for practice_id, ids in late:
         with store.transaction(practice_id) as session:
             store.practices.lock_practice(session, practice_id)
-            stops = [
-                Stop(id_, Status.EXPIRED, (Reason.DEADLINE_PASSED,), charged, was_in_doubt=was_in_doubt)
-                for id_, charged, was_in_doubt in store.messages.list_queued(session, ids)
-            ]
+            stops = stops_of(store.messages.list_queued(session, ids), Status.EXPIRED, Reason.DEADLINE_PASSED)
             stop_messages(session, practice_id, stops, now)
             expired += len(stops)
     return expired

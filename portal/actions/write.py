@@ -16,12 +16,12 @@ from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
 from portal.core.diagnosis import ON_ITS_WAY
-from portal.core.phrases import counted, listed, moment, plain
+from portal.core.phrases import called, counted, listed, moment
 from portal.core.reminders import Preference, decide
 from portal.core.roles import Permission
 from portal.core.states import Direction, Kind, Status
 from portal.core.text import measure
-from portal.core.timing import local
+from portal.core.timing import has_come, local
 from portal.core.typed_text import in_braces, problem_with, tidy
 from portal.core.wording import Words
 from portal.store.facts import Found, usable_template
@@ -230,10 +230,9 @@ def _visit(found: Found) -> Visit:
 
 
 def _warning(recipient: Recipient, went: Message | None, left: list[str], now: datetime) -> str:
-    name, zone, said = _name(recipient), recipient.zone, []
+    name, said = called(recipient.patient.first_name), []
     if went and went.status in TAKEN:
-        when = moment(local(went.sent_at or went.created_at, zone), local(now, zone).date())
-        said.append(went_already(went.status, name, when))
+        said.append(say_it_went(went, name, recipient.zone, now))
     if recipient.facts.preference is Preference.NONE:
         said.append(f"{name} wants no reminders; a text that you write goes all the same.")
     if left:
@@ -242,16 +241,18 @@ def _warning(recipient: Recipient, went: Message | None, left: list[str], now: d
     return " ".join(said)
 
 
-def _name(recipient: Recipient) -> str:
-    return plain(recipient.patient.first_name) or "The patient"
+def say_it_went(message: Message, name: str, zone: str, now: datetime) -> str:
+    """Of one that the provider took: when, by the clocks there, and what to think of before it goes once more."""
+    when = moment(local(message.sent_at or message.created_at, zone), local(now, zone).date())
+    return went_already(message.status, name, when)
 
 
 def _in_the_way_of_its_reminder(visit: Found, seen: int | None, now: datetime) -> tuple[Obstacle, ...]:
     """Where the appointment is over or at another time than was `seen`, or its reminder not in staff's hands."""
     appointment, message = visit.appointment, visit.message
-    name, zone = plain(visit.patient.first_name) or "The patient", appointment.timezone
+    name, zone = called(visit.patient.first_name), appointment.timezone
     anew = ("Write another text", f"/patients/{visit.patient.id}/text")
-    if appointment.cancelled_at is not None and appointment.cancelled_at <= now:
+    if has_come(appointment.cancelled_at, now):
         said = Words("The appointment is cancelled", "Nobody is reminded of it.", *anew)
     elif appointment.starts_at <= now:
         said = Words("The appointment has begun", "It is too late for its reminder.", *anew)
@@ -268,10 +269,8 @@ def _in_the_way_of_its_reminder(visit: Found, seen: int | None, now: datetime) -
     elif message.status is Status.UNKNOWN:
         said = Words("Its reminder is in doubt", in_doubt(name), "Send it again from there", _place(message))
     elif message.status in TAKEN:
-        when = moment(local(message.sent_at or message.created_at, zone), local(now, zone).date())
-        said = Words(
-            "Its reminder went already", went_already(message.status, name, when), "Show it", _place(message)
-        )
+        went = say_it_went(message, name, zone, now)
+        said = Words("Its reminder went already", went, "Show it", _place(message))
     else:
         return ()
     return (Obstacle(said),)

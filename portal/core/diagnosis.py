@@ -6,13 +6,13 @@ from datetime import date, datetime
 from itertools import groupby
 
 from portal.core.found import LABELS, found
-from portal.core.phrases import clock_time, day_and_time, moment, on, plain
+from portal.core.phrases import called, clock_time, day_and_time, moment, on, plain
 from portal.core.reasons import Reason
 from portal.core.receipts import cause
 from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Facts, cost
 from portal.core.roles import Permission
 from portal.core.states import RETRIED_BY_PASS, Status
-from portal.core.timing import day_passes, due_date, local, next_pass_at, passes_ended_at
+from portal.core.timing import day_passes, due_date, has_come, local, next_pass_at, passes_ended_at
 from portal.core.wording import (
     OUTCOMES,
     Context,
@@ -158,7 +158,7 @@ class DueDay:
         at = next_pass_at(self.now, self.starts_on, self.lead_days, self.timezone, self.window_start, self.ran.keys())
         if at is not None and at < booked_at:
             at = next((begin for begin in self._to_come if begin >= booked_at), None)
-        return None if at is None or (cancelled_at is not None and cancelled_at <= at) else at
+        return None if at is None or has_come(cancelled_at, at) else at
 
     @property
     def _to_come(self) -> Iterator[datetime]:
@@ -249,7 +249,7 @@ def what_happened(
 ) -> str:
     """One sentence, and what to do. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or
     decided; `code`: why it was not delivered; `has_no_record`: the provider was asked about it in vain."""
-    who = plain(patient) or "The patient"
+    who = called(patient)
     about = f" about the appointment {visit}" if visit else ""
     why = "; ".join(f"{cause[:1].lower()}{cause[1:]}" for cause in map(reason_in_short, reasons))
     match status:

@@ -18,6 +18,11 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def called(name: str | None) -> str:
+    """A patient's name, or what stands for it at the beginning of a sentence."""
+    return plain(name or "") or "The patient"
+
+
 def clock_time(wall: datetime) -> str:
     """9:30am; 10am on the full hour."""
     minutes = f":{wall.minute:02}" if wall.minute else ""

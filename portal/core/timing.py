@@ -48,6 +48,11 @@ def local(instant: datetime, zone_name: str) -> datetime:
     return instant.astimezone(zone(zone_name))
 
 
+def has_come(at: datetime | None, now: datetime) -> bool:
+    """Not where it lies ahead, as the cancellation of an export may, nor where there is none."""
+    return at is not None and at <= now
+
+
 def _check_year(day: date) -> None:
     if day.year not in _YEARS:
         raise TimeError(f"the year must lie between {_YEARS[0]} and {_YEARS[-1]}.")

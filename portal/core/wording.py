@@ -16,7 +16,7 @@ from portal.core.numbers import (
     find_textable,
     why_not_textable,
 )
-from portal.core.phrases import clock_time, counted, day, listed, moment, on, plain
+from portal.core.phrases import called, clock_time, counted, day, listed, moment, on, plain
 from portal.core.reasons import Reason
 from portal.core.reminders import DAILY_LIMIT, Preference, Sending
 from portal.core.states import Status
@@ -78,7 +78,7 @@ class Context:
 
     @property
     def name(self) -> str:
-        return plain(self.first_name) or "The patient"
+        return called(self.first_name)
 
     @property
     def patient_place(self) -> str:

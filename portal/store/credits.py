@@ -136,6 +136,25 @@ def list_billed_otherwise(session: Session, most: int) -> list[Billed]:
     return [Billed(*row) for row in rows]
 
 
+def record_of_messages(session: Session, practice_id: str, amounts: Mapping[int, int], now: datetime) -> None:
+    """What is taken for each message (by id; below nothing) or comes back, in this order; no entry for nothing."""
+    record_entries(
+        session,
+        [
+            {
+                "practice_id": practice_id,
+                "at": now,
+                "kind": EntryKind.MESSAGE if amount < 0 else EntryKind.REFUND,
+                "amount": amount,
+                "message_id": message_id,
+                "reference": "",
+            }
+            for message_id, amount in amounts.items()
+            if amount
+        ],
+    )
+
+
 def list_entries(session: Session, most: int | None, before: int | None = None) -> Sequence[CreditEntry]:
     """The newest first, of those with an id below `before`; all where `most` is None."""
     found = select(CreditEntry).order_by(CreditEntry.id.desc()).limit(most)

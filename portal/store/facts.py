@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from portal.core.ahead import day_begins
 from portal.core.reasons import Reason
@@ -18,8 +18,8 @@ from portal.core.states import HANDED_OVER, RETRIED_BY_PASS, Status
 from portal.core.text import Details, Template, TemplateError, compile_template
 from portal.core.timing import due_date
 from portal.store.appointments import Appointment
-from portal.store.messages import DAY_BEFORE, Message
-from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs
+from portal.store.messages import Message, is_its_reminder
+from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
 
 
@@ -128,15 +128,7 @@ _SELECT = (
     .join(SmsTemplate, SmsTemplate.id == AppointmentType.reminder_template_id, isouter=True)
     .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
     .join(Patient, Patient.id == Appointment.patient_id)
-    .join(
-        Message,
-        and_(
-            Message.appointment_id == Appointment.id,
-            Message.revision == Appointment.revision,
-            Message.rule == DAY_BEFORE,
-        ),
-        isouter=True,
-    )
+    .join(Message, is_its_reminder, isouter=True)
 )
 
 
@@ -234,19 +226,8 @@ class Found:
     reminder: Reminder
 
 
-_OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
 _ROWS = (Practice, Appointment, Business, AppointmentType, SmsTemplate, Patient, Message)
-
-
-_FIND = (
-    _SELECT.add_columns(*_ROWS, PhoneRow, _OfPatient, _OfNumber)
-    .join(Practice, Practice.id == Appointment.practice_id)
-    .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
-    # Two joins, for each has its index: with one "or" a database may read all of a practice's.
-    .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
-    .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
-    .order_by(PhoneRow.position, PhoneRow.id)
-)
+_FIND = with_numbers(_SELECT.add_columns(*_ROWS).join(Practice, Practice.id == Appointment.practice_id))
 
 
 def find(session: Session, which: ColumnElement[bool]) -> Found | None:
@@ -255,8 +236,7 @@ def find(session: Session, which: ColumnElement[bool]) -> Found | None:
     if not rows:
         return None
     practice, appointment, business, type_, template, patient, message, *_ = rows[0][len(_COLUMNS) :]
-    numbers = tuple(dict.fromkeys(row[-3] for row in rows if row[-3]))
-    opt_outs = sorted({one for row in rows for one in row[-2:] if one}, key=lambda opt_out: -opt_out.id)
+    numbers, opt_outs = numbers_of(rows)
     reminder = _reminder(
         rows[0][: len(_COLUMNS)],
         practice,
@@ -266,9 +246,7 @@ def find(session: Session, which: ColumnElement[bool]) -> Found | None:
         frozenset(opt_out.e164 for opt_out in opt_outs if opt_out.e164),
         list_texts(session, [patient.id], [_day_of(rows[0], practice)], _SPOKEN_FOR),
     )
-    return Found(
-        practice, appointment, business, type_, template, patient, message, numbers, tuple(opt_outs), reminder
-    )
+    return Found(practice, appointment, business, type_, template, patient, message, numbers, opt_outs, reminder)
 
 
 def list_of_messages(session: Session, practice: Practice, message_ids: Sequence[int]) -> dict[int, Reminder]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
     case,
     event,
@@ -28,6 +29,7 @@ from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.search import index_words
 from portal.core.states import Direction, Kind, Status, states_before
 from portal.store import search
+from portal.store.appointments import Appointment
 from portal.store.database import (
     Model,
     PracticeOwned,
@@ -208,6 +210,14 @@ Index(
 )
 
 
+# By which an appointment is joined to the reminder for its time as it is now.
+is_its_reminder = and_(
+    Message.appointment_id == Appointment.id,
+    Message.revision == Appointment.revision,
+    Message.rule == DAY_BEFORE,
+)
+
+
 class MessageEvent(PracticeOwned, Model):
     """One decision about a message or one attempt to send it. `at` is the pass's instant for a decision of a
     pass; `detail` holds codes, or who of the staff did it, and never a patient's name, number or text."""
@@ -246,8 +256,9 @@ def record_text(session: Session, row: Mapping[str, Any]) -> int:
     return id_
 
 
-def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set the same columns of many messages; each row holds `id`, `practice_id` and the new values."""
+def update_messages(session: Session, rows: Sequence[Mapping[str, Any]], *, sent_by: datetime | None = None) -> None:
+    """Set the same columns of many messages; each row holds `id`, `practice_id` and the new values. `sent_by`: as in
+    `index_messages`."""
     if not rows:
         return
     table = table_of(Message)
@@ -260,7 +271,7 @@ def update_messages(session: Session, rows: Sequence[Mapping[str, Any]]) -> None
     # Not through the session's own execute: one prepared statement for all rows, narrowed by hand above.
     session.connection().execute(statement, [{f"_{k}": v for k, v in _renamed(row).items()} for row in rows])
     if not _INDEXED.isdisjoint(columns):
-        index_messages(session, [row["id"] for row in rows])
+        index_messages(session, [row["id"] for row in rows], sent_by=sent_by)
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:

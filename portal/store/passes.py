@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Date, Float, Index, UniqueConstraint, and_, or_, select
+from sqlalchemy import Date, Float, Index, UniqueConstraint, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.timing import PassHour
 from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, insert_ignoring, referable, row_id, table_of
-from portal.store.messages import DAY_BEFORE, Message
+from portal.store.messages import Message, is_its_reminder
 from portal.store.practices import Business
 from portal.store.types import RowId, UtcDateTime
 
@@ -122,15 +122,7 @@ def list_unmet(session: Session, business_id: int, day: date, met_by: datetime) 
     no reminder."""
     return session.scalars(
         select(Appointment)
-        .join(
-            Message,
-            and_(
-                Message.appointment_id == Appointment.id,
-                Message.revision == Appointment.revision,
-                Message.rule == DAY_BEFORE,
-            ),
-            isouter=True,
-        )
+        .join(Message, is_its_reminder, isouter=True)
         .where(
             Appointment.business_id == business_id,
             Appointment.starts_on == day,

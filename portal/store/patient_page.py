@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.core.reasons import Reason
 from portal.core.states import Direction, Kind, Status
 from portal.store.appointments import Appointment
-from portal.store.messages import DAY_BEFORE, Message
+from portal.store.messages import Message, is_its_reminder
 from portal.store.patients import OptOut, Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
 from portal.store.replies import Reply
@@ -97,15 +97,7 @@ _VISIT = (
     .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
     .join(Business, Business.id == Appointment.business_id)
     .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
-    .join(
-        Message,
-        and_(
-            Message.appointment_id == Appointment.id,
-            Message.revision == Appointment.revision,
-            Message.rule == DAY_BEFORE,
-        ),
-        isouter=True,
-    )
+    .join(Message, is_its_reminder, isouter=True)
 )
 
 

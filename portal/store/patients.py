@@ -5,8 +5,21 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, event, select, union_all, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import (
+    CheckConstraint,
+    Date,
+    Index,
+    Row,
+    Select,
+    Text,
+    UniqueConstraint,
+    and_,
+    event,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
 from portal.core.patient_search import backwards, searched_name
@@ -264,6 +277,29 @@ def list_all_number_rows(session: Session, patient_id: int) -> Sequence[PhoneRow
     return session.scalars(
         select(PhoneRow).where(PhoneRow.patient_id == patient_id).order_by(PhoneRow.position, PhoneRow.id)
     ).all()
+
+
+_OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
+
+
+def with_numbers(of_patients: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """With the patients' numbers in the order entered, and the opt-outs that hold for either: `numbers_of` reads them
+    from the rows."""
+    return (
+        of_patients.add_columns(PhoneRow, _OfPatient, _OfNumber)
+        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+        # Two joins, for each has its index: with one "or" a database may read all of a practice's.
+        .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
+        .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
+        .order_by(PhoneRow.position, PhoneRow.id)
+    )
+
+
+def numbers_of(rows: Sequence[Row[*tuple[Any, ...]]]) -> tuple[tuple[PhoneRow, ...], tuple[OptOut, ...]]:
+    """One patient's numbers in the order entered, and the opt-outs that hold, the newest first."""
+    numbers = tuple(dict.fromkeys(row[-3] for row in rows if row[-3]))
+    opt_outs = {one for row in rows for one in row[-2:] if one}
+    return numbers, tuple(sorted(opt_outs, key=lambda opt_out: -opt_out.id))
 
 
 def find_staff_opt_out(session: Session, patient_id: int) -> OptOut | None:

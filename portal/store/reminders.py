@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.states import RETRIED_BY_PASS
 from portal.store.appointments import Appointment
-from portal.store.messages import DAY_BEFORE, Message
+from portal.store.messages import Message, is_its_reminder
 from portal.store.practices import Business, SmsTemplate
 
 Days = tuple[date, date]  # the first and last local date of the appointments
@@ -54,14 +54,6 @@ def _of_days(business_id: int, days: Days) -> ColumnElement[bool]:
 def _to_come(counted: Any) -> Any:
     return (
         counted.select_from(Appointment)
-        .join(
-            Message,
-            and_(
-                Message.appointment_id == Appointment.id,
-                Message.revision == Appointment.revision,
-                Message.rule == DAY_BEFORE,
-            ),
-            isouter=True,
-        )
+        .join(Message, is_its_reminder, isouter=True)
         .where(Appointment.cancelled_at.is_(None), or_(Message.id.is_(None), Message.status.in_(RETRIED_BY_PASS)))
     )

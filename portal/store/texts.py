@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ScalarSelect, and_, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy.orm import Session
 
 from portal.core.numbers import PhoneNumber
 from portal.core.reminders import Facts
@@ -15,7 +15,7 @@ from portal.core.text import Details
 from portal.store.appointments import Appointment
 from portal.store.facts import MESSAGE_STATE, MessageState
 from portal.store.messages import Message
-from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs
+from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
 from portal.store.practices import Business, Practice
 
 _NEVER = datetime(1, 1, 1)  # noqa: DTZ001  a wall time, which no text shows
@@ -126,27 +126,20 @@ class Person:
     next_visit: int | None
 
 
-_OfPatient, _OfNumber = aliased(OptOut), aliased(OptOut)
-
-
 def find_person(session: Session, patient_id: int, now: datetime) -> Person | None:
     """All of it in one query."""
     rows = session.execute(
-        select(Practice, Patient, _next_visit(now), PhoneRow, _OfPatient, _OfNumber)
-        .select_from(Patient)
-        .join(Practice, Practice.id == Patient.practice_id)
-        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
-        .join(_OfPatient, and_(_OfPatient.lifted_at.is_(None), _OfPatient.patient_id == Patient.id), isouter=True)
-        .join(_OfNumber, and_(_OfNumber.lifted_at.is_(None), _OfNumber.e164 == PhoneRow.e164), isouter=True)
-        .where(Patient.id == patient_id)
-        .order_by(PhoneRow.position, PhoneRow.id)
+        with_numbers(
+            select(Practice, Patient, _next_visit(now))
+            .select_from(Patient)
+            .join(Practice, Practice.id == Patient.practice_id)
+            .where(Patient.id == patient_id)
+        )
     ).all()
     if not rows:
         return None
     practice, patient, next_visit, *_ = rows[0]
-    numbers = tuple(dict.fromkeys(row[3] for row in rows if row[3]))
-    opt_outs = sorted({one for row in rows for one in row[4:] if one}, key=lambda opt_out: -opt_out.id)
-    return Person(practice, patient, numbers, tuple(opt_outs), next_visit)
+    return Person(practice, patient, *numbers_of(rows), next_visit)
 
 
 def find_place(session: Session, patient_id: int) -> tuple[Business | None, bool]:

@@ -9,7 +9,8 @@ from portal import clock
 from portal.actions.appointments import Cursor, list_day
 from portal.core.roles import Permission
 from portal.web.access import allow
-from portal.web.diagnosis import LARGEST_ID, context, load
+from portal.web.diagnosis import context, load
+from portal.web.row_ids import LARGEST_ID
 
 PAGE = 50
 _YEARS = range(1900, 2200)

@@ -33,10 +33,10 @@ from portal.core.states import Direction, Kind, Status
 from portal.store.communications import REACH
 from portal.web import diagnosis
 from portal.web.access import allow, writer
+from portal.web.row_ids import LARGEST_ID, row_id
 from portal.web.support import for_support
 
 PAGE = 50
-_LARGEST_ID = 2**63 - 1  # that a database takes
 _YEARS = range(1900, 2200)
 _SOON = timedelta(minutes=2)
 _REASONS = [reason for reason in Reason if reason not in DIAGNOSIS_ONLY]
@@ -50,7 +50,7 @@ pages = Blueprint("communications", __name__, url_prefix="/communications")
 @pages.get("")
 @allow(Permission.READ)
 def index() -> Response:
-    asked, before = _asked(), _row_id(request.args.get("before", type=int))
+    asked, before = _asked(), row_id(request.args.get("before", type=int))
     page = browse(g.practice.id, PAGE, asked, before)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     address = _address(asked)
@@ -77,7 +77,7 @@ def export() -> Response:
     )
 
 
-@pages.get(f"/<int(max={_LARGEST_ID}):message_id>")
+@pages.get(f"/<int(max={LARGEST_ID}):message_id>")
 @allow(Permission.READ)
 def show(message_id: int) -> str:
     return render_message(message_id)
@@ -128,7 +128,7 @@ def _asked() -> Asked:
         direction=_one(Direction, given.get("direction")),
         first_day=_day(given.get("from")),
         last_day=_day(given.get("to")),
-        patient_id=_row_id(given.get("patient", type=int)),
+        patient_id=row_id(given.get("patient", type=int)),
     )
 
 
@@ -158,7 +158,3 @@ def _day(asked: str | None) -> date | None:
     except ValueError:
         return None
     return day if day.year in _YEARS else None
-
-
-def _row_id(asked: int | None) -> int | None:
-    return None if asked is None else max(0, min(asked, _LARGEST_ID))

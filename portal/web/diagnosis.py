@@ -15,8 +15,7 @@ from portal.core.reasons import Reason
 from portal.core.roles import MAY
 from portal.core.states import Status
 from portal.web.inside import inside
-
-LARGEST_ID = 2**63 - 1  # that a database takes
+from portal.web.row_ids import LARGEST_ID
 
 
 def register(app: Flask) -> None:
@@ -69,16 +68,17 @@ def context(explanation: Explanation, problem: str = "", field: str = "") -> dic
     """What the fragment is rendered with."""
     posted = request.form if request.method == "POST" else {}
     here = inside(posted.get("next", ""), request.path).partition("?")[0]
+    is_on_message = here.startswith("/communications/")  # whose page tells the outcome itself
     return {
         "x": explanation,
         "here": here,
-        "is_on_message": here.startswith("/communications/"),  # whose page tells the outcome itself
+        "is_on_message": is_on_message,
         "mended": "" if problem else request.values.get("mended", ""),
         "problem": problem,
         "problem_field": field,
         "given": posted if problem else {},
         # Its answer renews the page around it too: what became of the message, and whether it can be sent again.
-        "renews_page": "mended" in posted and not problem and here.startswith("/communications/"),
+        "renews_page": is_on_message and "mended" in posted and not problem,
         "mended_with": MENDED_WITH,
         "was_sent": explanation.diagnosis.status in REACHED | {Status.UNDELIVERED, Status.UNKNOWN},
         "support_contact": current_app.extensions["portal.settings"].support_contact,

@@ -22,11 +22,11 @@ from portal.store.changes import Change
 from portal.web.access import allow, who, writer
 from portal.web.diagnosis import render_diagnosis
 from portal.web.inside import inside
+from portal.web.row_ids import LARGEST_ID
 
 PAGE = 50
-_LARGEST_ID = 2**63 - 1  # that a database takes
-_PATIENT = f"/<int(max={_LARGEST_ID}):patient_id>"
-_NUMBER = f"{_PATIENT}/numbers/<int(max={_LARGEST_ID}):number_id>"
+_PATIENT = f"/<int(max={LARGEST_ID}):patient_id>"
+_NUMBER = f"{_PATIENT}/numbers/<int(max={LARGEST_ID}):number_id>"
 
 pages = Blueprint("patients", __name__, url_prefix="/patients")
 
@@ -169,7 +169,7 @@ def record_opt_out(patient_id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post(f"{_PATIENT}/opt-outs/<int(max={_LARGEST_ID}):opt_out_id>/lift")
+@pages.post(f"{_PATIENT}/opt-outs/<int(max={LARGEST_ID}):opt_out_id>/lift")
 @allow(Permission.PATIENTS)
 def lift_opt_out(patient_id: int, opt_out_id: int) -> ResponseReturnValue:
     return _change(

@@ -16,8 +16,9 @@ from portal.actions.sms import show_sms
 from portal.core.reminders import Sending
 from portal.core.roles import Permission
 from portal.web.access import allow, who
-from portal.web.diagnosis import LARGEST_ID, render_diagnosis
+from portal.web.diagnosis import render_diagnosis
 from portal.web.inside import inside
+from portal.web.row_ids import LARGEST_ID
 
 LEDGER_PAGE = 50
 

@@ -11,9 +11,8 @@ from portal.core.roles import IN_WORDS, Permission
 from portal.invitations import link_for
 from portal.mail import MailFailed, send_mail
 from portal.web.access import allow, who
+from portal.web.row_ids import LARGEST_ID
 from portal.web.sign_in import base_url
-
-LARGEST_ID = 2**63 - 1  # that a database takes
 
 pages = Blueprint("staff", __name__, url_prefix="/settings/staff")
 

@@ -29,10 +29,10 @@ from portal.core.text import count_parts_in_gsm
 from portal.core.typed_text import MOST_PARTS, tidy
 from portal.web.access import allow, writer
 from portal.web.communications import render_message
+from portal.web.row_ids import LARGEST_ID, row_id
 from portal.web.today import render_worklist
 
-_LARGEST_ID = 2**63 - 1  # that a database takes
-_TEXT = f"/patients/<int(max={_LARGEST_ID}):patient_id>/text"
+_TEXT = f"/patients/<int(max={LARGEST_ID}):patient_id>/text"
 _MOST_NAMED = 5
 _LONGEST_KEY = 64
 
@@ -107,7 +107,7 @@ def send(patient_id: int) -> ResponseReturnValue:
     return redirect(where, 303)
 
 
-@pages.post(f"/communications/<int(max={_LARGEST_ID}):message_id>/send-again")
+@pages.post(f"/communications/<int(max={LARGEST_ID}):message_id>/send-again")
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def again(message_id: int) -> ResponseReturnValue:
     try:
@@ -118,7 +118,7 @@ def again(message_id: int) -> ResponseReturnValue:
     return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
 
 
-@pages.post(f"/today/worklist/<int(max={_LARGEST_ID}):message_id>/send-again")
+@pages.post(f"/today/worklist/<int(max={LARGEST_ID}):message_id>/send-again")
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def again_from_worklist(message_id: int) -> ResponseReturnValue:
     try:
@@ -139,7 +139,7 @@ def all_again() -> ResponseReturnValue:
     form = request.form
     seen = list(zip(form.getlist("message", int), form.getlist("state"), strict=False))
     resent = send_all_again(
-        g.practice.id, [(id_, state) for id_, state in seen if 0 < id_ <= _LARGEST_ID], writer(), clock.now()
+        g.practice.id, [(id_, state) for id_, state in seen if 0 < id_ <= LARGEST_ID], writer(), clock.now()
     )
     _enqueue(*resent.message_ids)
     said = _in_words(resent)
@@ -262,5 +262,4 @@ def _typed(name: str) -> str:
 
 
 def _row_id(name: str) -> int | None:
-    given = request.values.get(name, type=int)
-    return None if given is None else max(0, min(given, _LARGEST_ID))
+    return row_id(request.values.get(name, type=int))

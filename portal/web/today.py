@@ -24,11 +24,11 @@ from portal.core.phrases import counted
 from portal.core.roles import Permission
 from portal.web.access import SIGNED_IN, allow, who
 from portal.web.inside import inside
+from portal.web.row_ids import LARGEST_ID
 
 _SAID_ELSEWHERE = frozenset({Code.NO_PASS_RAN, Code.ACCOUNT_REFUSED})
-_LARGEST_ID = 2**63 - 1  # that a database takes
-_TEMPLATE = f"/template-of/<int(max={_LARGEST_ID}):appointment_id>"
-_MESSAGE = f"/worklist/<int(max={_LARGEST_ID}):message_id>"
+_TEMPLATE = f"/template-of/<int(max={LARGEST_ID}):appointment_id>"
+_MESSAGE = f"/worklist/<int(max={LARGEST_ID}):message_id>"
 
 pages = Blueprint("today", __name__, url_prefix="/today")
 
@@ -89,13 +89,13 @@ def make_up_missed() -> Response:
 @allow(Permission.PATIENTS)
 def file_as_mobile() -> Response:
     """For the patients whom the person saw listed."""
-    seen = [id_ for id_ in request.form.getlist("patient", int) if 0 < id_ <= _LARGEST_ID]
+    seen = [id_ for id_ in request.form.getlist("patient", int) if 0 < id_ <= LARGEST_ID]
     filed = file_mobiles(g.practice.id, seen, who(), clock.now())
     flash(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.", "plan")
     return redirect(url_for("home"), 303)
 
 
-@pages.post(f"/businesses/<int(max={_LARGEST_ID}):business_id>/switch-on")
+@pages.post(f"/businesses/<int(max={LARGEST_ID}):business_id>/switch-on")
 @allow(Permission.SETTINGS)
 def switch_on(business_id: int) -> Response:
     try:
@@ -123,7 +123,7 @@ def use_template(appointment_id: int) -> ResponseReturnValue:
     if choice is None:
         abort(404)
     try:
-        template_id = min(request.form.get("template", 0, int), _LARGEST_ID) or None
+        template_id = min(request.form.get("template", 0, int), LARGEST_ID) or None
         choose_template(g.practice.id, choice.type_id, template_id, confirmed=False, who=who(), now=clock.now())
     except NoSuchTemplate as refused:
         return template(appointment_id, str(refused)), 422

@@ -35,7 +35,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def send(app: Flask, simulator: Simulator, redis_url: str) -> Iterator[Send]:
     """Run one job that sends these messages, at an instant."""
-    gateway = Gateway(Account(base_url=simulator.url), read_timeout=2)
+    gateway = Gateway(Account(base_url=simulator.url), read_timeout=10)
     connection = redis.Redis.from_url(redis_url)
     limiter = Limiter(connection, 2000)
 

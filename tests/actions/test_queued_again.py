@@ -1,6 +1,5 @@
 """Queued again by staff and stopped: what was in doubt is in doubt, and what stopped stands on the worklist."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -20,25 +19,10 @@ from tests.actions.test_remind import balance, events
 from tests.actions.test_resend import again, all_again, becomes
 from tests.builders import PASS_AT, Clinic
 
-from .by_staff import DANA, Line, a_line, message, patient, write
+from .by_staff import DANA, Line, message, patient, write
 
 HOUR = timedelta(hours=1)
 EVENING = PASS_AT + 9 * HOUR
-
-
-@pytest.fixture
-def line() -> Iterator[Line]:
-    with a_line() as line:
-        yield line
-
-
-@pytest.fixture
-def clinic(app: Flask) -> Clinic:
-    """Mia's appointment tomorrow, whose reminder is queued."""
-    clinic = Clinic()
-    clinic.book("a")
-    run_pass(clinic.id, PASS_AT, PASS_AT)
-    return clinic
 
 
 def doubted(clinic: Clinic) -> Message:

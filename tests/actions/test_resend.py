@@ -1,6 +1,5 @@
 """Sent again by staff: in the same row where nobody gets it twice by that, once however often it is asked."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -26,25 +25,10 @@ from portal.store.worklist import state_of
 from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 
-from .by_staff import DANA, Line, a_line, at_once, message, patient, practitioner, write
+from .by_staff import DANA, Line, at_once, message, patient, practitioner, write
 
 HOUR = timedelta(hours=1)
 EVENING = PASS_AT + 9 * HOUR
-
-
-@pytest.fixture
-def line() -> Iterator[Line]:
-    with a_line() as line:
-        yield line
-
-
-@pytest.fixture
-def clinic(app: Flask) -> Clinic:
-    """Mia's appointment tomorrow, whose reminder is queued."""
-    clinic = Clinic()
-    clinic.book("a")
-    run_pass(clinic.id, PASS_AT, PASS_AT)
-    return clinic
 
 
 def becomes(status: Status, *reasons: Reason, of: str = "a", **values: Any) -> Message:

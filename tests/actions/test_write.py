@@ -1,6 +1,5 @@
 """Texts that staff write: what is asked of them, what is recorded, and what goes out, whoever else acts meanwhile."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,16 +28,10 @@ from portal.store.patients import OptOut, OptOutSource
 from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient, a_practitioner
 
-from .by_staff import DANA, Line, a_line, at_once, message, patient, practitioner, write
+from .by_staff import DANA, Line, at_once, message, patient, practitioner, write
 
 HOUR = timedelta(hours=1)
 ARABIC = "مرحبا Mia 🙂"
-
-
-@pytest.fixture
-def line() -> Iterator[Line]:
-    with a_line() as line:
-        yield line
 
 
 @pytest.fixture

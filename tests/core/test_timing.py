@@ -46,7 +46,7 @@ zones = st.sampled_from(
         "Europe/London",
         "Africa/Casablanca",
     ]
-) | st.sampled_from(sorted(zoneinfo.available_timezones()))
+) | st.sampled_from(sorted(zoneinfo.available_timezones() - {"Factory", "localtime"}))
 days = st.dates(date(2025, 1, 1), date(2036, 12, 31)) | st.sampled_from(
     [
         date(2031, 4, 6),  # Sydney and Lord Howe go back

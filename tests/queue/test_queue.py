@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import redis
+import rq
 
 from portal.config import Settings
 from portal.embedded import RedisUnavailable
@@ -176,9 +177,17 @@ def test_workers_are_listed_with_their_last_sign_of_life(
     assert datetime.now(UTC) - first.last_heartbeat < timedelta(minutes=1)
     assert connection.connection_pool.connection_kwargs["socket_timeout"] == timeout
 
+
+def test_a_worker_without_a_sign_of_life_is_listed_as_dead(queue: Queue, connection: redis.Redis) -> None:
+    worker = rq.Worker(["portal"], connection=connection)
+    worker.register_birth()
+    worker.set_state("idle")
+    [listed] = queue.workers()
+    assert listed.is_alive
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
-    connection.hset(f"rq:worker:{first.name}", "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-    assert [worker.is_alive for worker in queue.workers()] == [False, True]
+    connection.hset(worker.key, "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    [listed] = queue.workers()
+    assert not listed.is_alive
 
 
 def test_a_redis_that_does_not_answer_is_reported_in_words(settings: Settings) -> None:

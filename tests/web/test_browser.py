@@ -1,8 +1,7 @@
 """The pages in a real browser, on a phone and on a desk, in light and dark, with and without scripts."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -13,14 +12,10 @@ from portal.actions.browse_log import stream
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
 from portal.demo.practice import PRACTICE
+from tests.web.browsing import SCREENS, WIDTHS, Open
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
-
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
-
-Open = Callable[..., Page]
 
 
 @pytest.fixture

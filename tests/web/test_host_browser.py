@@ -1,9 +1,8 @@
 """The host's page and RQ's dashboard in a real browser, beside real workers."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from threading import Thread
 from typing import Literal
 
@@ -21,17 +20,14 @@ from portal.queue import NAME
 from portal.store.passes import MissedDay
 from tests.builders import PASS_AT, Clinic, a_practice, a_user
 from tests.hosts import Host, running
+from tests.web.browsing import SCREENS, WIDTHS, Open
 
 from .conftest import sign_in_browser
 from .test_rq_dashboard import PLANTED, plant
 
 pytestmark = pytest.mark.browser
 
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-
-Open = Callable[..., Page]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The log searched, narrowed and taken along in a real browser, with and without scripts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -12,15 +12,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
+from tests.web.browsing import SCREENS, WIDTHS, Open
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
 
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
 NARROWED = "/communications?status=not-sent&reason=no-mobile-number"
-
-Open = Callable[..., Page]
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from threading import Thread
 from typing import Literal
 
@@ -19,15 +18,12 @@ from portal.core.roles import Role
 from portal.set_up_code import set_up_code
 from portal.store.staff import User
 from tests.builders import Clinic
+from tests.web.browsing import SCREENS, WIDTHS, Open
 from tests.web.people import PASSWORD, give_password
 
 pytestmark = pytest.mark.browser
 
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
-WIDTHS = {"390": 390, "1280": 1280}
 OWNER = "owner@riverside.example"
-
-Open = Callable[..., Page]
 
 
 @pytest.fixture
