@@ -10,7 +10,7 @@ from pathlib import Path
 from portal.demo.cities import City
 
 PRACTICE = "harbour"
-OPENING_CREDITS = 10
+OPENING_CREDITS = 20
 STANDARD, DRY_NEEDLING, MASSAGE, HYDROTHERAPY = "1", "2", "3", "4"
 MAIN, ANNEX = "1", "2"
 
@@ -129,6 +129,8 @@ def visits(numbers: Numbers) -> tuple[Visit, ...]:
         Visit(2, "09:00", "Elif Yılmaz"),
         Visit(2, "10:00", "Grace Okafor", (("Home", numbers.landline),)),
         Visit(3, "09:30", "Paul Leclerc"),
+        # Booked six times over by mistake.
+        *(Visit(-2, f"{hour}:00", "Priya Shah") for hour in range(11, 17)),
     )
     return tomorrow + today + earlier
 
