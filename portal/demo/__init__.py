@@ -116,6 +116,7 @@ class _Days:
         self._take_export(self.at(-6, "09:00"), after_the_first_pass=False)
         watch_new_businesses(self.at(-6, "09:00"))
         self._opt_out(self.at(-6, "10:04"))
+        self._mark_the_dead_number(self.at(-6, "10:30"))
 
         # It rehearses for a day, then goes live.
         run_pass(PRACTICE, self.at(-5, "10:00"), self.at(-5, "10:00"))
@@ -139,6 +140,12 @@ class _Days:
         number = parse_number(NUMBERS[self.city.country].opted_out, self.city.country).e164
         with store.transaction(PRACTICE) as session:
             session.add(OptOut(source=OptOutSource.REPLY, e164=number, recorded_at=at))
+
+    def _mark_the_dead_number(self, at: datetime) -> None:
+        """As the phone company reports it."""
+        number = parse_number(NUMBERS[self.city.country].dead, self.city.country).e164
+        with store.transaction(PRACTICE) as session:
+            store.patients.mark_out_of_service(session, [number] if number else [], at)
 
     def _yesterday(self, provider: str) -> None:
         """One reminder is withdrawn, one moved, one never reaches the provider."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from portal.demo.cities import City
 
 PRACTICE = "harbour"
-OPENING_CREDITS = 10
+OPENING_CREDITS = 20
 STANDARD, DRY_NEEDLING, MASSAGE, HYDROTHERAPY = "1", "2", "3", "4"
 MAIN, ANNEX = "1", "2"
 
@@ -26,6 +26,7 @@ class Numbers:
     refused: str
     dropped: str
     account: str
+    dead: str
     sender: str
 
 
@@ -35,6 +36,7 @@ NUMBERS = {
         landline="(02) 5550 1234",
         too_short="0491 570 15",
         account="0491 570 156",
+        dead="0491 571 266",
         dropped="0491 570 157",
         refused="0491 570 158",
         opted_out="0491 570 159",
@@ -45,6 +47,7 @@ NUMBERS = {
         landline="(202) 555-0150",
         too_short="(202) 555-01",
         account="(202) 555-0156",
+        dead="(202) 555-0155",
         dropped="(202) 555-0157",
         refused="(202) 555-0158",
         opted_out="(202) 555-0159",
@@ -129,6 +132,9 @@ def visits(numbers: Numbers) -> tuple[Visit, ...]:
         Visit(2, "09:00", "Elif Yılmaz"),
         Visit(2, "10:00", "Grace Okafor", (("Home", numbers.landline),)),
         Visit(3, "09:30", "Paul Leclerc"),
+        # Booked six times over by mistake.
+        *(Visit(-2, f"{hour}:00", "Priya Shah") for hour in range(11, 17)),
+        Visit(1, "17:00", "Leo Fischer", ((mobile, numbers.dead),)),
     )
     return tomorrow + today + earlier
 
