@@ -12,13 +12,15 @@ from portal.actions.who import Who
 from portal.core.phrases import plain
 from portal.core.reminders import Decision
 from portal.core.states import Status
+from portal.core.timing import texting_at
 from portal.store.practices import Practice
 
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
     """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `charged`:
-    what is taken for it already. `own_words`: somebody of the staff wrote the text. `was_in_doubt`: so far it is."""
+    what is taken for it already. `own_words`: somebody of the staff wrote the text. `was_in_doubt`: so far it is.
+    `goes_at`: not before; None: now."""
 
     row: int | Mapping[str, Any]
     patient_id: int
@@ -27,6 +29,13 @@ class ToQueue:
     charged: int
     own_words: bool
     was_in_doubt: bool = False
+    goes_at: datetime | None = None
+
+
+def hours_begin_at(practice: Practice, zone: str, now: datetime) -> datetime | None:
+    """When the practice's hours for texts by staff next begin in that zone; None within them: a text goes now."""
+    at = texting_at(now, zone, practice.texts_from, practice.texts_until)
+    return at if at > now else None
 
 
 def queue_texts(
@@ -39,7 +48,9 @@ def queue_texts(
     *,
     form_key: str | None = None,
 ) -> list[int]:
-    """Returns their ids, in order; the caller enqueues them. The practice is locked, and each was decided to go."""
+    """Returns their ids, in order; the caller enqueues them. The practice is locked, and each was decided to go.
+
+    One whose time is to come may be enqueued too: it is not sent before, and then the sweep enqueues it."""
     of_form = {} if form_key is None else {"form_key": form_key}
     store.worklist.delete_marks(session, [text.row for text in texts if isinstance(text.row, int)])
     ids = [_write(session, practice, text, who, now, of_form) for text in texts]
@@ -69,8 +80,8 @@ def _write(
         "segments": decision.parts,
         "charged": decision.parts,
         "deadline_at": text.deadline_at,
-        "next_at": now,
-        "enqueued_at": now,
+        "next_at": text.goes_at or now,
+        "enqueued_at": None if text.goes_at and text.goes_at > now else now,
         "claim": None,
         "sent_at": None,
         "provider_id": None,
