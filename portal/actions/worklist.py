@@ -58,7 +58,8 @@ class Worklist:
 
 
 def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
-    """Of appointments ahead, of texts by staff and of replies. In four queries, for the newest so many."""
+    """Of appointments ahead, of texts by staff and of replies. In four queries; where they are
+    very many, those in doubt are among them."""
     since = now - timedelta(days=max(_DAYS, practice.lead_days + 1))
     with store.reading(practice.id) as session:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}

@@ -75,12 +75,21 @@ def list_stopped(
     session: Session, statuses: Collection[Status], since: datetime, now: datetime, most: int
 ) -> Sequence[Row]:
     """Messages that came into being since then, or that staff queued and that were to go by a later time, and stand
-    so; of an appointment only while it is ahead and at its time. The newest first."""
+    so; of an appointment only while it is ahead and at its time. Those that are not dealt with first, of these those
+    in doubt, then what was tried before what was decided; among their like the newest first."""
+    order = (
+        DealtWith.id.is_not(None),
+        Message.status != Status.UNKNOWN,
+        Message.status == Status.NOT_SENT,
+        Message.created_at.desc(),
+        Message.id.desc(),
+    )
 
     def few(is_recent: ColumnElement[bool]) -> Select[int]:
         return (
             select(Message.id)
             .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
+            .join(DealtWith, DealtWith.message_id == Message.id, isouter=True)
             .where(
                 is_recent,
                 Message.status.in_(statuses),
@@ -92,7 +101,7 @@ def list_stopped(
                     & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
                 ),
             )
-            .order_by(Message.created_at.desc(), Message.id.desc())
+            .order_by(*order)
             .limit(most)
         )
 
@@ -119,7 +128,7 @@ def list_stopped(
         .join(Patient, Patient.id == Message.patient_id, isouter=True)
         .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
         .join(Business, Business.id == Message.business_id, isouter=True)
-        .order_by(Message.created_at.desc(), Message.id.desc())
+        .order_by(*order)
         .limit(most)
     )
     return [Row(*row) for row in rows]

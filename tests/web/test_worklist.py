@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import store
+from portal.actions import worklist
 from portal.actions.missed import record_missed_days
 from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
@@ -238,3 +239,18 @@ def test_the_rest_is_said_where_the_list_is_long(client: FlaskClient, monkeypatc
     run_pass(clinic.id, PASS_AT, PASS_AT)
     set_clock(monkeypatch, PASS_AT + timedelta(hours=6))
     assert "And 3 more, shown once these are dealt with." in read(client, "/today/worklist")
+
+
+def test_where_they_are_very_many_none_is_hidden_for_good(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worklist, "_MOST", 3)
+    _, messages = a_day_that_went_wrong()
+    set_clock(monkeypatch, AFTER_HOURS)
+    names = ("doubt", "expired", "refused", "undelivered", "missing")
+    for at, name in enumerate(names):
+        page = read(client, "/today/worklist")
+        assert name.title() in page
+        assert ("Missing" in page) == (at >= 3)  # a decision waits behind what was tried
+        client.post(f"/today/worklist/{messages[name].id}/dealt-with")
+    assert "All dealt with." in read(client, "/today/worklist")
