@@ -7,7 +7,7 @@ shows a value, it hands over what it showed (`seen`), and nothing newer is overw
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from portal.core import contacts
 from portal.core.numbers import PhoneType, parse_phone_type
 from portal.core.phrases import plain
 from portal.core.reminders import Preference
+from portal.core.timing import TimeError, local, parse_date
 from portal.store.changes import Subject, last_change
 from portal.store.patients import OptOut, OptOutSource, Patient, PhoneRow
 from portal.store.practices import Practice
@@ -307,3 +308,49 @@ def restore(
         case.patient.archived = False
         case.note(contacts.ARCHIVED, "yes", "no", why)
         return True
+
+
+# --- consent to marketing -------------------------------------------------------------------------------------
+
+
+def record_consent(practice_id: str, patient_id: int, day: str, source: str, *, who: Who, now: datetime) -> bool:
+    """`day`: when the patient agreed, as 2031-05-08; `source`: how, in words. Raises NoSuchPatient, Refused."""
+    with _changing(practice_id, patient_id, who, now) as case:
+        given, how = _checked_consent(case, day, source)
+        patient = case.patient
+        if (patient.consented_on, patient.consent_source) == (given, how):
+            return False
+        before, after = _consent_in_words(patient), contacts.given_on(given)
+        if before == after:  # on the same day, and otherwise
+            before = contacts.NO_CONSENT
+        patient.consented_on, patient.consent_source = given, how
+        case.note(contacts.CONSENT, before, after, how)
+        return True
+
+
+def withdraw_consent(practice_id: str, patient_id: int, day: str, source: str, *, who: Who, now: datetime) -> bool:
+    """As `record_consent`. What waits to be sent asks again, so no marketing goes from now on."""
+    with _changing(practice_id, patient_id, who, now) as case:
+        if case.patient.consented_on is None:
+            return False
+        withdrawn, how = _checked_consent(case, day, source)
+        before = _consent_in_words(case.patient)
+        case.patient.consented_on = case.patient.consent_source = None
+        case.note(contacts.CONSENT, before, contacts.withdrawn_on(withdrawn), how)
+        return True
+
+
+def _consent_in_words(patient: Patient) -> str:
+    return contacts.given_on(patient.consented_on) if patient.consented_on else contacts.NO_CONSENT
+
+
+def _checked_consent(case: _Case, day: str, source: str) -> tuple[date, str]:
+    try:
+        on = parse_date(day)
+    except TimeError:
+        raise Refused("day", "Type the day as a date.") from None
+    businesses = store.practices.list_businesses(case.session)
+    today = (local(case.now, businesses[0].timezone) if businesses else case.now).date()
+    if on > today:
+        raise Refused("day", "That day is still to come.")
+    return on, _checked_note(source, "Say how, in words: a form signed at the desk, a call.")

@@ -59,8 +59,8 @@ class ShownOptOut:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """`set_by`, `archived_by`: the last change by staff, None where the export's value stands.
-    `changes`: the newest first."""
+    """`set_by`, `archived_by`: the last change by staff, None where the export's value stands. `consent`: the last
+    word on marketing, None where there was none. `changes`: the newest first."""
 
     practice: Practice
     zone: str | None
@@ -73,6 +73,7 @@ class Contact:
     asks_first: bool  # it may be the patient's own wish
     set_by: Change | None
     archived_by: Change | None
+    consent: Change | None
     opt_outs: tuple[ShownOptOut, ...]
     checks: tuple[Check, ...]
     changes: tuple[Change, ...]
@@ -150,6 +151,7 @@ def _contact(session: Session, patient_id: int, now: datetime) -> Contact:
         asks_first=contacts.may_be_own_wish(patient.preference),
         set_by=last.get(contacts.PREFERENCE),
         archived_by=last.get(contacts.ARCHIVED),
+        consent=last.get(contacts.CONSENT),
         opt_outs=tuple(_shown_opt_out(one, message_id, changes) for one, message_id in with_replies),
         checks=_checks(record, to, opt_outs, now),
         changes=tuple(changes),

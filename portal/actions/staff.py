@@ -56,11 +56,7 @@ class Colleagues:
     zone: str | None  # whose clocks to show
 
     def practitioner_of(self, user: User) -> str:
-        return next((full_name(one) for one in self.practitioners if one.id == user.practitioner_id), "")
-
-
-def full_name(practitioner: Practitioner) -> str:
-    return " ".join(part for part in (practitioner.title, practitioner.first_name, practitioner.last_name) if part)
+        return next((one.full_name for one in self.practitioners if one.id == user.practitioner_id), "")
 
 
 def list_colleagues(practice_id: str) -> Colleagues:
@@ -356,7 +352,7 @@ def _role(session: Session, typed: str, practitioner: str) -> tuple[Role, int | 
 
 def _said_role(session: Session, user: User) -> str:
     found = store.practices.list_practitioners(session) if user.practitioner_id else ()
-    name = next((full_name(one) for one in found if one.id == user.practitioner_id), "")
+    name = next((one.full_name for one in found if one.id == user.practitioner_id), "")
     return f"{user.role} ({name})" if name else str(user.role)
 
 

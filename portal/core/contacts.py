@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from portal.core.numbers import LineKind, PhoneType, as_people_say, parse_number, why_not_textable
-from portal.core.phrases import plain
+from portal.core.phrases import on, plain
 from portal.core.reminders import Preference
 
 LONGEST_NUMBER = 60  # characters, with notes such as "(after 5pm)"
@@ -79,7 +80,9 @@ def preference_in_words(own: Preference | None, default: Preference) -> str:
 # --- what was changed, as the record of changes keeps it ----------------------------------------------------
 
 NUMBER, ORDER, PREFERENCE, OPT_OUT, ARCHIVED = "number", "order", "preference", "opt-out", "archived"
+CONSENT = "consent"  # to marketing
 NO_OPT_OUT, OPTED_OUT = "none", "asked for no texts"
+NO_CONSENT = "not given"
 
 
 def change_in_words(field: str, before: str, after: str) -> str:
@@ -95,9 +98,20 @@ def change_in_words(field: str, before: str, after: str) -> str:
         return f"Preference set to {after}"
     if field == OPT_OUT:
         return "Opt-out lifted" if after == NO_OPT_OUT else "Opt-out recorded"
+    if field == CONSENT:
+        return f"Consent to marketing {after}"
     if field == ARCHIVED:
         return "Archived" if after == "yes" else "Restored: no longer archived"
     return f"Changed {plain(field)} from {before or 'nothing'} to {after or 'nothing'}"
+
+
+def given_on(day: date) -> str:
+    """Of consent, as the record of changes keeps it: `given on Saturday 3 May 2031`."""
+    return f"given {on(day, None)}"
+
+
+def withdrawn_on(day: date) -> str:
+    return f"withdrawn {on(day, None)}"
 
 
 def filed(type_: PhoneType, number: str) -> str:

@@ -38,6 +38,7 @@ MENDED_WITH: Mapping[Reason, Permission] = {
     Reason.PREFERS_NONE: Permission.PATIENTS,
     Reason.OPTED_OUT: Permission.PATIENTS,
     Reason.PATIENT_ARCHIVED: Permission.PATIENTS,
+    Reason.NO_CONSENT: Permission.PATIENTS,
     Reason.DAILY_LIMIT: Permission.SEND,
     Reason.NO_CREDITS: Permission.CREDITS,
 }

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     PREFERS_NONE = "prefers-none"
     OPTED_OUT = "opted-out"
     PATIENT_ARCHIVED = "patient-archived"
+    NO_CONSENT = "no-consent"  # of marketing only
     DAILY_LIMIT = "daily-limit"
     NO_CREDITS = "no-credits"
     # Said of a message that stopped later, or was never decided.

@@ -48,6 +48,8 @@ class Facts:
     archived: bool
     details: Details
     texts_that_day: int = 0  # automatic ones for this patient on the same day, besides this one
+    is_marketing: bool = False
+    has_consented: bool = False  # to marketing
 
     @property
     def effective_preference(self) -> Preference:
@@ -110,7 +112,11 @@ POLICY: tuple[Rule, ...] = (
 )
 
 
-ASKED_OF_STAFF: tuple[Rule, ...] = tuple(rule for rule in POLICY if rule.asked_of_staff)
+ASKED_OF_STAFF: tuple[Rule, ...] = (
+    *(rule for rule in POLICY if rule.asked_of_staff),
+    # No reminder is marketing, so that reminders are not asked.
+    Rule(Reason.NO_CONSENT, lambda f: f.is_marketing and not f.has_consented, True),
+)
 
 
 # Of reminders only.

@@ -222,10 +222,19 @@ def texting_at(at: datetime, zone_name: str, texts_from: int, texts_until: int) 
     today = local(at, zone_name).date()
     for day in (today, today + timedelta(days=1)):
         begins = _hour_begins(day, texts_from, zone_name)
-        ends = _hour_begins(day + timedelta(days=texts_until // 24), texts_until % 24, zone_name)
+        ends = _hours_end(day, texts_until, zone_name)
         if at < ends:
             return max(at, begins).astimezone(UTC)
     raise AssertionError("tomorrow's hours are still to come")
+
+
+def hours_end_at(at: datetime, zone_name: str, texts_until: int) -> datetime:
+    """When the hours for texts by staff end on the local day that holds `at`."""
+    return _hours_end(local(at, zone_name).date(), texts_until, zone_name)
+
+
+def _hours_end(day: date, texts_until: int, zone_name: str) -> datetime:
+    return _hour_begins(day + timedelta(days=texts_until // 24), texts_until % 24, zone_name)
 
 
 def missed_days(

@@ -216,6 +216,11 @@ def _patient_archived(c: Context) -> Words:
     return Words(f"{c.name} is archived", says, f"Open {whose} record", c.patient_place)
 
 
+def _no_consent(c: Context) -> Words:
+    says = "Marketing goes only to patients who have agreed to it; care does not ask that."
+    return Words(f"{c.name} has not agreed to marketing", says, "Record the consent", c.patient_place)
+
+
 def _daily_limit(c: Context) -> Words:
     says = (
         f"{DAILY_LIMIT} automatic texts for {c.name if c.first_name else 'the patient'} are the most of a day, "
@@ -326,6 +331,7 @@ _REASONS: Mapping[Reason, Callable[[Context], Words]] = {
     Reason.PREFERS_NONE: _prefers_none,
     Reason.OPTED_OUT: _opted_out,
     Reason.PATIENT_ARCHIVED: _patient_archived,
+    Reason.NO_CONSENT: _no_consent,
     Reason.DAILY_LIMIT: _daily_limit,
     Reason.NO_CREDITS: _no_credits,
     Reason.APPOINTMENT_CANCELLED: _appointment_cancelled,

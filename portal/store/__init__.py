@@ -3,6 +3,8 @@
 from portal.store import (
     alarms,
     appointments,
+    broadcast_people,
+    broadcasts,
     changes,
     communications,
     credits,
@@ -36,6 +38,8 @@ __all__ = [
     "Unavailable",
     "alarms",
     "appointments",
+    "broadcast_people",
+    "broadcasts",
     "changes",
     "communications",
     "credits",

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Executable, and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.ahead import day_begins
+from portal.core.broadcasts import Whom
 from portal.core.reasons import Reason
 from portal.core.reminders import Facts
 from portal.core.states import HANDED_OVER, RETRIED_BY_PASS, Status
@@ -96,6 +97,7 @@ _SETTINGS = (
     Patient.last_name,
     Patient.preference,
     Patient.archived,
+    Patient.consented_on,
 )
 MESSAGE_STATE = (
     Message.id,
@@ -209,6 +211,36 @@ def list_to_decide(
     return _read(session, practice, wanted.order_by(Appointment.starts_on, Appointment.id).limit(most))
 
 
+def list_of_whom(session: Session, practice: Practice, whom: Whom, now: datetime) -> list[Reminder]:
+    """The appointments of a message to those of a day, for whose text no earlier one of the day counts."""
+    return _list(session, practice, *conditions_of(whom, now), counted=())
+
+
+def find_details(session: Session, practice: Practice, whom: Whom, now: datetime) -> Details | None:
+    """Of the first of them."""
+    first = _SELECT.where(*conditions_of(whom, now)).order_by(Appointment.starts_at, Appointment.id).limit(1)
+    row = session.execute(first).one_or_none()
+    if row is None:
+        return None
+    return _reminder(row, practice, practice.countries, {}, frozenset(), frozenset(), {}).facts.details
+
+
+def conditions_of(whom: Whom, now: datetime) -> list[ColumnElement[bool]]:
+    """Which appointments of its day a message to many is about."""
+    conditions: list[ColumnElement[bool]] = [Appointment.starts_on == whom.day]
+    if not whom.with_cancelled:
+        conditions.append(or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now))
+    if whom.business_id is not None:
+        conditions.append(Appointment.business_id == whom.business_id)
+    else:  # an index has each business's days
+        conditions.append(Appointment.business_id.in_(select(Business.id)))
+    if whom.practitioner_id is not None:
+        conditions.append(Appointment.practitioner_id == whom.practitioner_id)
+    if whom.appointment_type_id is not None:
+        conditions.append(Appointment.appointment_type_id == whom.appointment_type_id)
+    return conditions
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One appointment with the rows that its reminder depends on: `numbers` in the order entered, `opt_outs` that
@@ -306,7 +338,7 @@ def list_texts(
 ) -> dict[tuple[int, str, date], set[int]]:
     """The ids of the automatic texts that were decided on each of these (zone, local date)s, by patient, zone and
     date."""
-    if not patients:
+    if not patients or not counted:
         return {}
     bounds = {day: (day_begins(day[1], day[0]), day_begins(day[1] + _DAY, day[0])) for day in days}
     rows = session.execute(
@@ -361,6 +393,7 @@ def _reminder(
         last_name,
         preference,
         archived,
+        consented_on,
         *message,
     ) = row
     theirs = texts.get((patient_id, *_day_of(row, practice)), frozenset())
@@ -399,6 +432,7 @@ def _reminder(
                 country=practice.country,
             ),
             texts_that_day=len(theirs - {message[0]}),
+            has_consented=consented_on is not None,
         ),
         MessageState(*message) if message[0] is not None else None,
     )

@@ -34,6 +34,8 @@ _IN_PLAIN_ORDER = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class Patient(PracticeOwned, Imported, Model):
+    """`consent_source`: how the patient agreed to marketing, in staff's words."""
+
     __tablename__ = "patients"
     IMPORTED_FIELDS = ("first_name", "last_name", "date_of_birth", "email", "preference", "archived")
 
@@ -45,6 +47,8 @@ class Patient(PracticeOwned, Imported, Model):
     email: Mapped[str] = mapped_column(Text)
     preference: Mapped[Preference | None] = mapped_column(words(Preference))  # None: the practice's default
     archived: Mapped[bool]
+    consented_on: Mapped[date | None] = mapped_column(Date)  # to marketing; None: not, or not any more
+    consent_source: Mapped[str | None] = mapped_column(Text)
     searched: Mapped[str] = mapped_column(_IN_PLAIN_ORDER, server_default="")  # the name's words, the last name first
 
     __table_args__ = (
@@ -148,7 +152,7 @@ def find_patient(session: Session, external_id: str) -> Patient | None:
     return session.scalar(select(Patient).where(Patient.external_id == external_id))
 
 
-def list_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, list[PhoneNumber]]:
+def list_numbers(session: Session, patient_ids: Collection[int] | Select[int]) -> dict[int, list[PhoneNumber]]:
     """Each patient's numbers in the order entered. Reads columns, not objects: a pass reads thousands."""
     numbers: dict[int, list[PhoneNumber]] = {}
     rows = session.execute(
@@ -315,6 +319,20 @@ def list_opt_outs(
     session: Session, patient_ids: Collection[int], numbers: Collection[str]
 ) -> tuple[frozenset[int], frozenset[str]]:
     """Those of the patients and of the E.164 numbers that are opted out now."""
+    return _list_opt_outs(session, patient_ids, numbers)
+
+
+def list_opt_outs_of(session: Session, patients: Select[int]) -> tuple[frozenset[int], frozenset[str]]:
+    """As `list_opt_outs`, of those patients and their numbers."""
+    theirs = select(PhoneRow.e164).where(PhoneRow.patient_id.in_(patients), PhoneRow.removed_at.is_(None))
+    return _list_opt_outs(session, patients, theirs)
+
+
+def _list_opt_outs(
+    session: Session,
+    patient_ids: Collection[int] | Select[int],
+    numbers: Collection[str] | Select[str | None],
+) -> tuple[frozenset[int], frozenset[str]]:
     holding = select(OptOut.patient_id, OptOut.e164).where(OptOut.lifted_at.is_(None))
     # Each on its own, for each has its index: with one "or" a database may read all of a practice's.
     rows = session.execute(

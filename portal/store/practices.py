@@ -114,6 +114,10 @@ class Practitioner(PracticeOwned, Imported, Model):
 
     __table_args__ = (referable(), UniqueConstraint("practice_id", "external_id"))
 
+    @property
+    def full_name(self) -> str:
+        return " ".join(part for part in (self.title, self.first_name, self.last_name) if part)
+
 
 class SmsTemplate(PracticeOwned, Imported, Model):
     """`problem` says why a draft cannot be used; None where it can."""

@@ -1,7 +1,7 @@
 """Texts that staff write, and whom they go to."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from portal.core.reminders import Facts
 from portal.core.states import Kind
 from portal.core.text import Details
 from portal.store.appointments import Appointment
+from portal.store.broadcasts import is_marketing
 from portal.store.facts import MESSAGE_STATE, MessageState
 from portal.store.messages import Message
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
@@ -41,7 +42,7 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
     if not message_ids:
         return {}
     rows = session.execute(
-        select(Patient, Message.created_at, *MESSAGE_STATE)
+        select(Patient, Message.created_at, is_marketing, *MESSAGE_STATE)
         .join(Patient, Patient.id == Message.patient_id)
         .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
         .order_by(Message.id)
@@ -55,10 +56,13 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
         Text(
             patient.id,
             created_at,
-            facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
+            replace(
+                facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
+                is_marketing=is_for_marketing,
+            ),
             MessageState(*state),
         )
-        for patient, created_at, *state in rows
+        for patient, created_at, is_for_marketing, *state in rows
     ]
     return {text.message.id: text for text in texts}
 
@@ -83,6 +87,7 @@ def facts_of(
         patient_opted_out=patient_opted_out,
         opted_out_numbers=opted_out_numbers,
         archived=patient.archived,
+        has_consented=patient.consented_on is not None,
         details=Details(
             patient_first_name=patient.first_name,
             patient_last_name=patient.last_name,

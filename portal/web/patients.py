@@ -187,6 +187,30 @@ def lift_opt_out(patient_id: int, opt_out_id: int) -> ResponseReturnValue:
     )
 
 
+@pages.post(f"{_PATIENT}/consent")
+@allow(Permission.PATIENTS)
+def record_consent(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "consent",
+        lambda: patients.record_consent(
+            g.practice.id, patient_id, _given("day"), _given("note"), who=who(), now=clock.now()
+        ),
+    )
+
+
+@pages.post(f"{_PATIENT}/consent/withdraw")
+@allow(Permission.PATIENTS)
+def withdraw_consent(patient_id: int) -> ResponseReturnValue:
+    return _change(
+        patient_id,
+        "withdraw-consent",
+        lambda: patients.withdraw_consent(
+            g.practice.id, patient_id, _given("day"), _given("note"), who=who(), now=clock.now()
+        ),
+    )
+
+
 @pages.post(f"{_PATIENT}/restore")
 @allow(Permission.PATIENTS)
 def restore(patient_id: int) -> ResponseReturnValue:

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import staff
-from portal.actions.staff import PRACTICE_ROLES, Invited, NoSuchColleague, StaffRefused, full_name
+from portal.actions.staff import PRACTICE_ROLES, Invited, NoSuchColleague, StaffRefused
 from portal.core.phrases import plain
 from portal.core.roles import IN_WORDS, Permission
 from portal.invitations import link_for
@@ -146,4 +146,4 @@ def _one(user_id: int, refused: StaffRefused | None = None) -> str:
 
 
 def _choices() -> dict[str, object]:
-    return {"roles": PRACTICE_ROLES, "role_in_words": IN_WORDS, "full_name": full_name}
+    return {"roles": PRACTICE_ROLES, "role_in_words": IN_WORDS}

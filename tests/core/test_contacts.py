@@ -1,5 +1,7 @@
 """What is said of a number while it is typed, whose wish a preference is, and the record of changes in words."""
 
+from datetime import date
+
 import pytest
 
 from portal.core import contacts
@@ -95,6 +97,12 @@ def test_a_preference_turns_against_a_wish_where_it_reaches_the_patient_in_a_ref
         (contacts.OPT_OUT, contacts.OPTED_OUT, contacts.NO_OPT_OUT, "Opt-out lifted"),
         (contacts.ARCHIVED, "yes", "no", "Restored: no longer archived"),
         (contacts.ARCHIVED, "no", "yes", "Archived"),
+        (
+            contacts.CONSENT,
+            contacts.NO_CONSENT,
+            contacts.given_on(date(2031, 5, 3)),
+            "Consent to marketing given on Saturday 3 May 2031",
+        ),
         ("colour", "", "red", "Changed colour from nothing to red"),
     ],
 )

@@ -89,7 +89,8 @@ def test_each_reason_holds_alone(reason: Reason) -> None:
 def test_the_policy_asks_every_reason_in_the_order_of_the_rules() -> None:
     asked = [rule.reason for rule in POLICY]
     assert asked == list(BROKEN)
-    assert [*asked, Reason.NO_CREDITS] == list(Reason)[: len(asked) + 1]
+    in_order = [reason for reason in Reason if reason is not Reason.NO_CONSENT]  # which no reminder needs
+    assert [*asked, Reason.NO_CREDITS] == in_order[: len(asked) + 1]
 
 
 def test_any_two_reasons_are_both_recorded_in_order() -> None:
@@ -174,6 +175,15 @@ def test_a_text_by_staff_is_asked_their_reasons_only_and_goes_as_it_stands(reaso
     else:
         assert decision == Decision((reason,))
     assert decide(GOOD, 1, "x" * 161).reasons == (Reason.NO_CREDITS,)
+
+
+def test_marketing_goes_only_to_who_consented_and_care_to_everybody() -> None:
+    marketing = replace(GOOD, is_marketing=True)
+    assert decide(marketing, 1, "Pilates in June").reasons == (Reason.NO_CONSENT,)
+    assert decide(replace(marketing, has_consented=True), 1, "Pilates in June").reasons == ()
+    assert decide(GOOD, 1, "Dr Marsh is ill").reasons == ()
+    archived = replace(marketing, archived=True)
+    assert decide(archived, 1, "Pilates in June").reasons == (Reason.PATIENT_ARCHIVED, Reason.NO_CONSENT)
 
 
 @given(st.lists(st.sampled_from(sorted(BROKEN)), unique=True), st.integers(-3, 3))

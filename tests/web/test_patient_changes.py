@@ -363,3 +363,40 @@ def test_the_age_of_a_change_is_told_by_the_clinics_clock(client: FlaskClient, f
         (change,) = list_changes(session, Subject.PATIENT, case.id)
     assert change.at == datetime(2031, 5, 7, 0, 5, change.at.second, change.at.microsecond, tzinfo=UTC)
     assert "today at 10:05am" in case.page()
+
+
+# --- consent to marketing -----------------------------------------------------------------------------------
+
+
+def test_consent_to_marketing_has_its_day_and_how_it_was_given_and_is_taken_back_so(
+    client: FlaskClient, forms: None
+) -> None:
+    case = Case(client)
+    assert "Mia has not agreed to it: only texts about care go there." in case.page()
+    for form, says in (
+        ({"day": "yesterday", "note": "form"}, "Type the day as a date."),
+        ({"day": "2031-05-09", "note": "form"}, "That day is still to come."),
+        ({"day": "2031-05-03"}, "Say how, in words"),
+    ):
+        answer = case.htmx("/consent", **form)
+        assert answer.status_code == 422
+        assert says in answer.text
+    assert case.now().consented_on is None
+
+    given = {"day": "2031-05-03", "note": "Form signed at the desk"}
+    assert case.post("/consent", **given).status_code == 303
+    assert case.post("/consent", **given).status_code == 303  # twice
+    page = case.page()
+    assert (
+        "Mia agreed to it on 3 May 2031: “Form signed at the desk”. Recorded by Dana Owner today at 10:05am" in page
+    )
+    assert case.htmx("/consent/withdraw", day="2031-05-07").status_code == 422
+    case.post("/consent/withdraw", day="2031-05-07", note="rang")
+    page = case.page()
+    assert "Mia has taken the consent back: only texts about care go there." in page
+    assert "Consent to marketing withdrawn on Wednesday 7 May 2031" in page
+    assert (case.now().consented_on, case.now().consent_source) == (None, None)
+    assert [one[1:] for one in case.noted] == [
+        ("consent", "not given", "given on Saturday 3 May 2031", "Form signed at the desk"),
+        ("consent", "given on Saturday 3 May 2031", "withdrawn on Wednesday 7 May 2031", "rang"),
+    ]

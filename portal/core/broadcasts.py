@@ -1,0 +1,154 @@
+"""A message to many: whom it goes to, what it may name, when it goes, and how it stands; each in words, too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from portal.core.phrases import listed, on, plain
+from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, values
+from portal.core.timing import TimeError, hours_end_at, resolve, texting_at
+from portal.core.typed_text import in_braces, problem_with, tidy
+
+# In which it can be taken back before the first text goes.
+PAUSE = timedelta(minutes=2)
+_FURTHEST = timedelta(days=60)
+# Also just before the hours for texts end: a queue takes its time.
+_SENT_WITHIN = timedelta(hours=1)
+
+
+class Purpose(StrEnum):
+    """Care is about a patient's own treatment; marketing needs the patient's consent."""
+
+    CARE = "care"
+    MARKETING = "marketing"
+
+
+class State(StrEnum):
+    PREPARED = "prepared"  # its texts are being written
+    WAITING = "waiting"
+    GOING = "going"
+    DONE = "done"
+    TAKEN_BACK = "taken-back"
+
+
+STATES_IN_WORDS = {
+    State.PREPARED: "Being prepared",
+    State.WAITING: "Waiting",
+    State.GOING: "Going out",
+    State.DONE: "Done",
+    State.TAKEN_BACK: "Taken back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Who has an appointment on `day`; where that is None, the patients who are not archived. The ids are of rows.
+
+    `with_cancelled`: also whose appointment of that day is cancelled. `seen_since`: of patients, who were seen on
+    that day or later.
+    """
+
+    day: date | None = None
+    with_cancelled: bool = False
+    seen_since: date | None = None
+    business_id: int | None = None
+    practitioner_id: int | None = None
+    appointment_type_id: int | None = None
+
+
+def whom_in_words(whom: Whom, today: date, business: str, practitioner: str, appointment_type: str) -> str:
+    """`Everybody with an appointment tomorrow with Dr Helen Marsh at North Clinic`. The names: empty where any."""
+    at = f" at {plain(business)}" if business else ""
+    if whom.day is not None:
+        for_ = f' for "{plain(appointment_type)}"' if appointment_type else ""
+        of = f" with {plain(practitioner)}" if practitioner else ""
+        also = ", also where it is cancelled" if whom.with_cancelled else ""
+        return f"Everybody with an appointment {on(whom.day, today)}{of}{at}{for_}{also}"
+    if whom.seen_since is not None:
+        by = f" by {plain(practitioner)}" if practitioner else ""
+        return f"Patients seen since {_date(whom.seen_since)}{by}{at}"
+    if practitioner or at:
+        of = f" of {plain(practitioner)}" if practitioner else ""
+        return f"Patients{of}{at}"
+    return "All patients"
+
+
+def _date(day: date) -> str:
+    return on(day, None).partition(" ")[2]
+
+
+# --- the text -----------------------------------------------------------------------------------------------
+
+
+def known_placeholders(whom: Whom, *, has_business: bool) -> tuple[str, ...]:
+    """Those that can be filled in for everybody. `has_business`: it is clear which one is meant."""
+    if whom.day is not None:
+        return PLACEHOLDERS
+    begin = ("Patient.", "Business.") if has_business else ("Patient.",)
+    return tuple(name for name in PLACEHOLDERS if name.startswith(begin))
+
+
+def read_text(typed: str, known: Sequence[str]) -> tuple[Template | None, str]:
+    """The text with its placeholders, and what is wrong with it, and how to mend it; empty where all is well."""
+    text = tidy(typed)
+    try:
+        template = compile_template(text)
+    except TemplateError as error:
+        return None, str(error)
+    if left := [in_braces(name) for name in PLACEHOLDERS if name in template.placeholders and name not in known]:
+        return None, f"{listed(left)} cannot be filled in for these patients: write out what is to stand there."
+    # A name of middling length in each place.
+    problem = problem_with(template.fill(dict.fromkeys(PLACEHOLDERS, "x" * 10)))
+    return (None, problem) if problem else (template, "")
+
+
+def fill(template: Template, details: Details) -> str:
+    return tidy(template.fill(values(details)))
+
+
+# --- when it goes -------------------------------------------------------------------------------------------
+
+
+class NotThen(ValueError):
+    """It cannot go at that time. The message says why."""
+
+
+def read_time(typed: str, zone: str, now: datetime) -> datetime | None:
+    """A local time as a form has it, `2031-05-08T09:30`; None where none was typed. Raises NotThen."""
+    if not typed.strip():
+        return None
+    try:
+        wall = datetime.fromisoformat(typed.strip())
+        at = resolve(wall.replace(tzinfo=None), zone)
+    except TimeError as error:
+        raise NotThen(f"{str(error)[:1].upper()}{str(error)[1:]}") from None
+    except ValueError:
+        raise NotThen("Type the time as a date and a time of day.") from None
+    if at <= now:
+        raise NotThen("That time has passed: choose a later one, or send it as soon as possible.")
+    if at > now + _FURTHEST:
+        raise NotThen(f"That is more than {_FURTHEST.days} days ahead: choose an earlier time.")
+    return at
+
+
+def goes_at(asked: datetime | None, zone: str, texts_from: int, texts_until: int, now: datetime) -> datetime:
+    """Not before the pause is over, and within the practice's hours for texts."""
+    earliest = now + PAUSE
+    return texting_at(max(asked or earliest, earliest), zone, texts_from, texts_until)
+
+
+def deadline(at: datetime, zone: str, texts_until: int) -> datetime:
+    """Until when a text that goes at `at` may be sent: a long queue has the whole day, but not the night."""
+    return max(hours_end_at(at, zone, texts_until), at + _SENT_WITHIN)
+
+
+def state_of(goes: datetime, *, is_recorded: bool, is_taken_back: bool, is_under_way: bool, now: datetime) -> State:
+    """`is_recorded`: each patient has been decided on. `is_under_way`: a text of it is still to be sent."""
+    if is_taken_back:
+        return State.TAKEN_BACK
+    if not is_recorded:
+        return State.PREPARED
+    if not is_under_way:
+        return State.DONE
+    return State.WAITING if now < goes else State.GOING

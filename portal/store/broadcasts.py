@@ -1,0 +1,300 @@
+"""Messages to many: what was written, to whom it went, and who was not reached and why."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    Date,
+    Index,
+    Text,
+    UniqueConstraint,
+    and_,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.broadcasts import Purpose, Whom
+from portal.core.reasons import Reason
+from portal.core.states import Status
+from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
+from portal.store.messages import Message
+from portal.store.patients import Patient
+from portal.store.practices import AppointmentType, Practitioner
+from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, words
+
+# What has not gone by then was given up: see `core.broadcasts.deadline`.
+_SURELY_OVER = timedelta(days=3)
+
+
+class Broadcast(PracticeOwned, Model):
+    """`body`: with its placeholders. From `day` to `appointment_type_id`: whom it goes to, see `Whom`. `goes_at`: the
+    first text of it. `recorded_at`: when every patient had been decided on. `written_by`, `taken_back_by`: the
+    person's name as it was then. `reached`, `left_out`: how many patients, as it was decided.
+    """
+
+    __tablename__ = "broadcasts"
+
+    id: Mapped[int] = row_id()
+    body: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[Purpose] = mapped_column(words(Purpose))
+    day: Mapped[date | None] = mapped_column(Date)
+    with_cancelled: Mapped[bool]
+    seen_since: Mapped[date | None] = mapped_column(Date)
+    business_id: Mapped[int | None] = mapped_column(RowId)
+    practitioner_id: Mapped[int | None] = mapped_column(RowId)
+    appointment_type_id: Mapped[int | None] = mapped_column(RowId)
+    goes_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    form_key: Mapped[str] = mapped_column(Text)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    written_by: Mapped[str] = mapped_column(Text)
+    written_by_id: Mapped[int | None] = mapped_column(RowId)
+    recorded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reached: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0)
+    taken_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    taken_back_by: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        referable(),
+        belongs_to("business_id", "businesses"),
+        belongs_to("practitioner_id", "practitioners"),
+        belongs_to("appointment_type_id", "appointment_types"),
+        UniqueConstraint("practice_id", "form_key"),  # a form that is sent twice writes once
+        # What the sweep looks at.
+        Index(
+            "ix_broadcasts_unrecorded",
+            "written_at",
+            sqlite_where=text("recorded_at IS NULL AND taken_back_at IS NULL"),
+            postgresql_where=text("recorded_at IS NULL AND taken_back_at IS NULL"),
+        ),
+    )
+
+    @property
+    def whom(self) -> Whom:
+        return Whom(
+            self.day,
+            self.with_cancelled,
+            self.seen_since,
+            self.business_id,
+            self.practitioner_id,
+            self.appointment_type_id,
+        )
+
+
+class BroadcastRecipient(PracticeOwned, Model):
+    """One patient of a message to many. `message_id`: the text that reaches them, which may be another's who has the
+    same number, where it is the same to the letter; None where they are not reached, for these reasons."""
+
+    __tablename__ = "broadcast_recipients"
+
+    id: Mapped[int] = row_id()
+    broadcast_id: Mapped[int] = mapped_column(RowId)
+    patient_id: Mapped[int] = mapped_column(RowId)
+    message_id: Mapped[int | None] = mapped_column(RowId)
+    reasons: Mapped[tuple[Reason, ...]] = mapped_column(Reasons)
+
+    __table_args__ = (
+        belongs_to("broadcast_id", "broadcasts"),
+        belongs_to("patient_id", "patients"),
+        belongs_to("message_id", "messages"),
+        only_known_reasons("reasons"),
+        CheckConstraint("(message_id IS NULL) <> (reasons = '')", name="reached_or_a_reason"),
+        # Nobody gets it twice, whatever happens.
+        UniqueConstraint("broadcast_id", "patient_id", name="uq_broadcast_recipients_once"),
+        Index("ix_broadcast_recipients_message", "practice_id", "message_id"),
+    )
+
+
+def find_broadcast(session: Session, broadcast_id: int) -> Broadcast | None:
+    return session.scalar(select(Broadcast).where(Broadcast.id == broadcast_id))
+
+
+def find_by_form(session: Session, form_key: str) -> Broadcast | None:
+    return session.scalar(select(Broadcast).where(Broadcast.form_key == form_key))
+
+
+def find_of_message(session: Session, message_id: int) -> int | None:
+    """The message to many that a text is of."""
+    found = select(BroadcastRecipient.broadcast_id).where(BroadcastRecipient.message_id == message_id)
+    return session.scalar(found.limit(1))
+
+
+is_marketing = exists().where(
+    BroadcastRecipient.message_id == Message.id,
+    Broadcast.id == BroadcastRecipient.broadcast_id,
+    Broadcast.purpose == Purpose.MARKETING,
+)
+
+
+# --- its patients -------------------------------------------------------------------------------------------
+
+
+def record_recipients(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of practice_id, broadcast_id, patient_id, message_id, reasons."""
+    if rows:
+        session.execute(insert(table_of(BroadcastRecipient)), rows)
+
+
+def list_recorded(session: Session, broadcast_id: int, patient_ids: Collection[int]) -> set[int]:
+    """Those of the patients who have been decided on."""
+    found = select(BroadcastRecipient.patient_id).where(
+        BroadcastRecipient.broadcast_id == broadcast_id, BroadcastRecipient.patient_id.in_(patient_ids)
+    )
+    return set(session.scalars(found))
+
+
+def last_recorded(session: Session, broadcast_id: int) -> int:
+    """The highest row id of a patient who has been decided on; 0 where none has."""
+    found = select(func.max(BroadcastRecipient.patient_id)).where(BroadcastRecipient.broadcast_id == broadcast_id)
+    return session.scalar(found) or 0
+
+
+def list_texts(session: Session, broadcast_id: int, numbers: Collection[str]) -> dict[tuple[str, str], int]:
+    """The ids of its texts to these numbers, by number and text."""
+    rows = session.execute(
+        select(Message.to, Message.body, Message.id)
+        .join(BroadcastRecipient, BroadcastRecipient.message_id == Message.id)
+        .where(BroadcastRecipient.broadcast_id == broadcast_id, Message.to.in_(numbers))
+    )
+    return {(to, body): id_ for to, body, id_ in rows if to is not None and body is not None}
+
+
+def list_queued(session: Session, broadcast_id: int) -> list[tuple[int, int, bool]]:
+    """(id, credits taken, was it in doubt before) of its texts that are queued."""
+    return list(
+        session.execute(
+            select(Message.id, Message.charged, Message.was_in_doubt).where(
+                Message.id.in_(_texts_of(broadcast_id)), Message.status == Status.QUEUED
+            )
+        )
+    )
+
+
+def _texts_of(broadcast_id: int) -> Any:
+    return select(BroadcastRecipient.message_id).where(BroadcastRecipient.broadcast_id == broadcast_id)
+
+
+# --- for its pages ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`is_under_way`: a text of it is still to be sent."""
+
+    broadcast: Broadcast
+    is_under_way: bool
+
+
+def list_broadcasts(session: Session, now: datetime, most: int, before: int | None = None) -> list[Listed]:
+    """The newest first, of those with an id below `before`."""
+    found = select(Broadcast, _is_under_way(now)).order_by(Broadcast.id.desc()).limit(most)
+    rows = session.execute(found if before is None else found.where(Broadcast.id < before))
+    return [Listed(broadcast, is_under_way) for broadcast, is_under_way in rows]
+
+
+def _is_under_way(now: datetime) -> ColumnElement[bool]:
+    to_go = exists().where(
+        BroadcastRecipient.broadcast_id == Broadcast.id,
+        Message.id == BroadcastRecipient.message_id,
+        Message.status.in_((Status.QUEUED, Status.SENDING)),
+    )
+    return and_(Broadcast.goes_at > now - _SURELY_OVER, to_go)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """With the names of the practitioner and of the appointment type that it is about, empty where of all."""
+
+    broadcast: Broadcast
+    practitioner: str
+    appointment_type: str
+
+
+def find_named(session: Session, broadcast_id: int) -> Named | None:
+    row = session.execute(
+        select(Broadcast, Practitioner, AppointmentType.name)
+        .join(Practitioner, Practitioner.id == Broadcast.practitioner_id, isouter=True)
+        .join(AppointmentType, AppointmentType.id == Broadcast.appointment_type_id, isouter=True)
+        .where(Broadcast.id == broadcast_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    broadcast, practitioner, appointment_type = row
+    return Named(broadcast, practitioner.full_name if practitioner else "", appointment_type or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """By how many patients, not texts. `credits`: taken for its texts and not given back."""
+
+    by_status: Mapping[Status, int]
+    by_reasons: Mapping[tuple[Reason, ...], int]
+    credits: int
+
+
+def count_progress(session: Session, broadcast_id: int) -> Progress:
+    rows = session.execute(
+        select(Message.status, BroadcastRecipient.reasons, func.count())
+        .select_from(BroadcastRecipient)
+        .join(Message, Message.id == BroadcastRecipient.message_id, isouter=True)
+        .where(BroadcastRecipient.broadcast_id == broadcast_id)
+        .group_by(Message.status, BroadcastRecipient.reasons)
+    ).all()
+    credits = session.scalar(select(func.sum(Message.charged)).where(Message.id.in_(_texts_of(broadcast_id))))
+    return Progress(
+        {status: count for status, _, count in rows if status is not None},
+        {reasons: count for status, reasons, count in rows if status is None},
+        credits or 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Who is not reached. `id`: of the recipient's row."""
+
+    id: int
+    patient: Patient
+    reasons: tuple[Reason, ...]
+
+
+def list_left_out(session: Session, broadcast_id: int, most: int, after: int = 0) -> list[LeftOut]:
+    """In the order in which they were decided on, from the one after `after` on."""
+    rows = session.execute(
+        select(BroadcastRecipient.id, Patient, BroadcastRecipient.reasons)
+        .join(Patient, Patient.id == BroadcastRecipient.patient_id)
+        .where(
+            BroadcastRecipient.broadcast_id == broadcast_id,
+            BroadcastRecipient.message_id.is_(None),
+            BroadcastRecipient.id > after,
+        )
+        .order_by(BroadcastRecipient.id)
+        .limit(most)
+    )
+    return [LeftOut(*row) for row in rows]
+
+
+# --- for the host's sweeps: rows of every practice ----------------------------------------------------------
+
+
+def list_unrecorded(written_before: datetime, most: int) -> list[tuple[str, int]]:
+    """(practice, id) of those that were written by then and have patients who are not decided on."""
+    with everything() as session:
+        rows = session.execute(
+            select(Broadcast.practice_id, Broadcast.id)
+            .where(
+                Broadcast.recorded_at.is_(None),
+                Broadcast.taken_back_at.is_(None),
+                Broadcast.written_at <= written_before,
+            )
+            .order_by(Broadcast.written_at)
+            .limit(most)
+        )
+        return [(practice_id, id_) for practice_id, id_ in rows]
