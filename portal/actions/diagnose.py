@@ -7,9 +7,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.queue_text import waits_until
 from portal.actions.remind import decide_in_turn
 from portal.actions.who import COMMAND_LINE
 from portal.core import contacts
+from portal.core.again import TAKEN_BACK_BY_STAFF
 from portal.core.diagnosis import Case, Diagnosis, DueDay, Recorded, examine
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
@@ -76,6 +78,7 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
         is_cancelled=cancelled_at is not None and next_pass_at is None,
         is_refused=outcome.reasons == (Reason.PROVIDER_REFUSED,),
         is_by_staff=message is not None and message.written_by is not None,
+        goes_at=waits_until(message, appointment.timezone, now) if message else None,
         next_pass_at=next_pass_at,
     )
 
@@ -216,9 +219,12 @@ def opt_out_that_holds(found: Found) -> OptOut | None:
 
 
 def with_message(context: Context, message: Message, events: Sequence[MessageEvent], zone: str) -> Context:
-    """What the row and its events add: the deadline, and what the provider said."""
-    title = ""
+    """What the row and its events add: the deadline, what the provider said, and who took it back."""
+    title, taken_back = "", None
     for event in events:
+        if event.event in (Status.CANCELLED, TAKEN_BACK_BY_STAFF):
+            is_taken_back = event.event == TAKEN_BACK_BY_STAFF
+            taken_back = Changed(event.detail, local(event.at, zone)) if is_taken_back else None
         reason, _, said = event.detail.partition(";")
         if event.event == Status.FAILED and reason == Reason.PROVIDER_REFUSED:
             title = said.partition(";")[2] or title  # a later pass's own event has none
@@ -227,4 +233,5 @@ def with_message(context: Context, message: Message, events: Sequence[MessageEve
         deadline=local(message.deadline_at, zone) if message.deadline_at else None,
         provider_code=message.provider_code or "",
         provider_title=title,
+        taken_back=taken_back,
     )

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.who import Who
-from portal.core.phrases import plain
+from portal.core.again import PUT_OFF
+from portal.core.phrases import plain, time_and_day
 from portal.core.reminders import Decision
 from portal.core.states import Status
-from portal.core.timing import texting_at
+from portal.core.timing import local, texting_at
+from portal.store.messages import Message
 from portal.store.practices import Practice
 
 
@@ -20,7 +22,7 @@ from portal.store.practices import Practice
 class ToQueue:
     """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `charged`:
     what is taken for it already. `own_words`: somebody of the staff wrote the text. `was_in_doubt`: so far it is.
-    `goes_at`: not before; None: now."""
+    `goes_at`: not before, by the clocks of the patient's business; None: now."""
 
     row: int | Mapping[str, Any]
     patient_id: int
@@ -33,9 +35,22 @@ class ToQueue:
 
 
 def hours_begin_at(practice: Practice, zone: str, now: datetime) -> datetime | None:
-    """When the practice's hours for texts by staff next begin in that zone; None within them: a text goes now."""
+    """When the practice's hours for texts by staff next begin, by that zone's clocks; None within them: a text goes
+    now."""
     at = texting_at(now, zone, practice.texts_from, practice.texts_until)
-    return at if at > now else None
+    return local(at, zone) if at > now else None
+
+
+def waits_until(message: Message, zone: str, now: datetime) -> datetime | None:
+    """When a message that is queued goes, by that zone's clocks; None where it goes now, or is not queued."""
+    if message.status is not Status.QUEUED or message.next_at is None or message.next_at <= now:
+        return None
+    return local(message.next_at, zone)
+
+
+def say_when(goes_at: datetime | None, now: datetime) -> str:
+    """8am tomorrow; empty where it goes now."""
+    return time_and_day(goes_at, now.astimezone(goes_at.tzinfo).date()) if goes_at else ""
 
 
 def queue_texts(
@@ -54,13 +69,14 @@ def queue_texts(
     of_form = {} if form_key is None else {"form_key": form_key}
     store.worklist.delete_marks(session, [text.row for text in texts if isinstance(text.row, int)])
     ids = [_write(session, practice, text, who, now, of_form) for text in texts]
-    store.messages.record_events(
-        session,
-        [
-            {"practice_id": practice.id, "message_id": id_, "at": now, "event": event, "detail": plain(who.name)}
-            for id_ in ids
-        ],
-    )
+    events: list[dict[str, Any]] = []
+    for id_, text in zip(ids, texts, strict=True):
+        of_message = {"practice_id": practice.id, "message_id": id_, "at": now}
+        events.append(of_message | {"event": event, "detail": plain(who.name)})
+        if text.goes_at and text.goes_at > now:
+            wall = text.goes_at.replace(tzinfo=None).isoformat(timespec="minutes")
+            events.append(of_message | {"event": PUT_OFF, "detail": wall})
+    store.messages.record_events(session, events)
     amounts = {id_: text.charged - (text.decision.parts or 0) for id_, text in zip(ids, texts, strict=True)}
     store.credits.record_of_messages(session, practice.id, amounts, now)
     return ids

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import ToQueue, queue_texts
+from portal.actions.queue_text import ToQueue, hours_begin_at, queue_texts, say_when, waits_until
 from portal.actions.recipient import Obstacle, find_recipient, obstacles
 from portal.actions.remind import fingerprint
 from portal.actions.show_message import NoSuchMessage
@@ -17,6 +17,7 @@ from portal.actions.write import (
     CannotGo,
     MayNotSend,
     Writer,
+    begins_before_it_goes,
     list_textable,
     refuse_others_patients,
     say_it_went,
@@ -70,7 +71,8 @@ class Resendable(Protocol):
 class Again:
     """`how`: `same-row` by `send_again`; `composer`: by `open_composer` with this message's id, or where there is an
     `appointment_id` with that. `says`: why not, or what to think of first; may be empty. `state`: how the message
-    stands, which the form hands over. `is_own_text`: staff wrote it, and spoke of then."""
+    stands, which the form hands over. `is_own_text`: staff wrote it, and spoke of then. `goes_at`: when it goes, by
+    the clocks of the patient's business; None: at once."""
 
     how: Literal["same-row", "composer", "no"]
     says: str
@@ -78,6 +80,7 @@ class Again:
     state: str
     appointment_id: int | None = None
     is_own_text: bool = False
+    goes_at: datetime | None = None
 
     @property
     def is_safe(self) -> bool:
@@ -85,15 +88,17 @@ class Again:
         return self.how == "same-row" and not self.needs_confirmation and not self.is_own_text
 
 
-def may_send_again(one: Resendable, now: datetime) -> Again:
+def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
     """By what became of it; whether a reason stands in the way now is asked when it is sent."""
     message, name, state = one.message, called(one.first_name), state_of(one.message)
+    zone = one.timezone or "UTC"
+    goes_at = hours_begin_at(practice, zone, now)
     if message.kind not in (Kind.REMINDER, Kind.MANUAL) or message.patient_id is None:
         return Again("no", "", False, state)
     if message.status in ON_ITS_WAY:
         return Again("no", "It is on its way.", False, state)
     if message.status in TAKEN:
-        return Again("composer", say_it_went(message, name, one.timezone or "UTC", now), False, state)
+        return Again("composer", say_it_went(message, name, zone, now), False, state)
     if message.appointment_id is not None:
         if one.is_of_former_time:
             return Again("no", "The appointment was moved: its new time has a reminder of its own.", False, state)
@@ -101,13 +106,14 @@ def may_send_again(one: Resendable, now: datetime) -> Again:
             return Again("no", "The appointment is cancelled.", False, state)
         if has_come(one.starts_at, now):
             return Again("no", "The appointment has begun: it is too late for its reminder.", False, state)
+        if goes_at and has_come(one.starts_at, goes_at):
+            return Again("no", begins_before_it_goes(goes_at, name, now).says, False, state)
     if message.status is Status.UNKNOWN:
-        return Again("same-row", in_doubt(name), True, state)
+        return Again("same-row", in_doubt(name), True, state, goes_at=goes_at)
     if Reason.NO_TEMPLATE in message.reasons:
         return Again("composer", "It has no template: write the text.", False, state, message.appointment_id)
     says, is_own_text = "", message.body is not None and (message.own_words or message.kind is Kind.MANUAL)
     if is_own_text and _stopped_at(message) + _SPEAKS_OF_NOW <= now:
-        zone = one.timezone or "UTC"
         when = moment(local(message.created_at, zone), local(now, zone).date())
         says = f"It was written {when}: see first whether its words still hold."
         return Again("composer", says, False, state, message.appointment_id, is_own_text)
@@ -115,7 +121,7 @@ def may_send_again(one: Resendable, now: datetime) -> Again:
         says = "The provider refused it, and does so again unless the number or the text is another by now."
     elif wish := [one for one in message.reasons if one in (Reason.PREFERS_NONE, Reason.PREFERS_EMAIL)]:
         says = f"{reasons_in_short(wish)}: send it only if {name} agrees."
-    return Again("same-row", says, False, state, is_own_text=is_own_text)
+    return Again("same-row", says, False, state, is_own_text=is_own_text, goes_at=goes_at)
 
 
 def _stopped_at(message: Message) -> datetime:
@@ -138,7 +144,7 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
             raise NoSuchMessage(message_id)
         one = _find(session, practice, [message_id]).get(message_id)
         refuse_others_patients(session, one.patient_id if one else entry.message.patient_id or 0, writer)
-        again = may_send_again(entry, now)
+        again = may_send_again(entry, practice, now)
         if again.state != state:
             raise Changed
         if again.how != "same-row":
@@ -153,18 +159,27 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
         decision = decide(one.facts, practice.credits + _state(one).charged, text)
         if decision.reasons:
             raise CannotGo(_in_the_way(session, one, decision.reasons, text, now))
-        queue_texts(session, practice, [_to_queue(one, decision, now)], writer.who, SENT_AGAIN_BY_STAFF, now)
+        to_queue = _to_queue(one, decision, again.goes_at, now)
+        queue_texts(session, practice, [to_queue], writer.who, SENT_AGAIN_BY_STAFF, now)
     return message_id
+
+
+def when_it_goes(practice_id: str, message_id: int, now: datetime) -> str:
+    """Of one that staff have sent: 8am tomorrow; empty where it goes now, or went."""
+    with store.reading(practice_id) as session:
+        entry = store.communications.find_entry(session, message_id)
+    return say_when(waits_until(entry.message, entry.timezone or "UTC", now), now) if entry else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
     """`message_ids`: queued, to be enqueued. `on_their_way`: so many went, or go, by another press. `left`:
-    (patient's name, why not) of the others."""
+    (patient's name, why not) of the others. `later`: 8am tomorrow, of each that waits for its time."""
 
     message_ids: tuple[int, ...]
     left: tuple[tuple[str, str], ...]
     on_their_way: int = 0
+    later: tuple[str, ...] = ()
 
 
 def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer: Writer, now: datetime) -> Resent:
@@ -190,7 +205,8 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
             if entry.message.status in ON_ITS_WAY | TAKEN:
                 on_their_way += 1
                 continue
-            why = _why_left(may_send_again(entry, now), states[id_])
+            again = may_send_again(entry, practice, now)
+            why = _why_left(again, states[id_])
             if one is None or why:
                 left.append((entry.full_name, why or "It has no text any more"))
                 continue
@@ -200,10 +216,11 @@ def send_all_again(practice_id: str, messages: Sequence[tuple[int, str]], writer
                 left.append((entry.full_name, why))
                 continue
             credits += _state(one).charged - (decision.parts or 0)
-            to_queue.append(_to_queue(one, decision, now))
+            to_queue.append(_to_queue(one, decision, again.goes_at, now))
         ids = queue_texts(session, practice, to_queue, writer.who, SENT_AGAIN_BY_STAFF, now)
     left += [("", "It is no longer there") for id_ in states if id_ not in entries]
-    return Resent(tuple(ids), tuple(left), on_their_way)
+    later = [say_when(one.goes_at, now) for one in to_queue if one.goes_at]
+    return Resent(tuple(ids), tuple(left), on_their_way, tuple(later))
 
 
 def _find(session: Session, practice: Practice, message_ids: Collection[int]) -> dict[int, Reminder | Text]:
@@ -231,16 +248,17 @@ def _text(one: Reminder | Text) -> str | None:
     return own
 
 
-def _to_queue(one: Reminder | Text, decision: Decision, now: datetime) -> ToQueue:
+def _to_queue(one: Reminder | Text, decision: Decision, goes_at: datetime | None, now: datetime) -> ToQueue:
     state = _state(one)
     return ToQueue(
         state.id,
         one.patient_id,
         decision,
-        one.starts_at if isinstance(one, Reminder) else now + SENT_WITHIN,
+        one.starts_at if isinstance(one, Reminder) else (goes_at or now) + SENT_WITHIN,
         state.charged,
         own_words=_own_text(one) is not None,
         was_in_doubt=state.status is Status.UNKNOWN,
+        goes_at=goes_at,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.actions.diagnose import with_message
 from portal.actions.explain import Explanation, explain_found
+from portal.actions.queue_text import say_when, waits_until
 from portal.actions.recipient import Recipient, context_of, find_person
 from portal.core import wording
 from portal.core.again import BY_STAFF
@@ -151,4 +152,5 @@ def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> st
         message.reasons,
         message.provider_code or "",
         has_no_record=any(event.event == NO_RECORD for event in events),
+        goes=say_when(waits_until(message, zone or "UTC", now), now),
     )

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.core.again import STILL_IN_DOUBT
+from portal.core.again import STILL_IN_DOUBT, TAKEN_BACK_BY_STAFF
+from portal.core.phrases import plain
 from portal.core.reasons import Reason
 from portal.core.states import Status
 
@@ -23,6 +24,7 @@ class Stop:
     refused: str | None = None  # the fingerprint that is not to be sent again
     keeps_text: bool = False  # what staff wrote: they may want to send it again
     was_in_doubt: bool = False  # staff had sent it again: the patient may have it, so it stands and is paid as before
+    taken_back_by: str = ""  # whom of the staff
 
     @property
     def given_back(self) -> int:
@@ -38,7 +40,13 @@ class Stop:
 
     @property
     def event(self) -> str:
+        if self.taken_back_by:
+            return TAKEN_BACK_BY_STAFF
         return STILL_IN_DOUBT if self.was_in_doubt else self.status.value
+
+    @property
+    def detail(self) -> str:
+        return plain(self.taken_back_by) or ";".join(self.reasons)
 
     @property
     def _emptied(self) -> dict[str, None]:
@@ -69,7 +77,7 @@ def stop_messages(session: Session, practice_id: str, stops: Sequence[Stop], now
                 "message_id": stop.message_id,
                 "at": now,
                 "event": stop.event,
-                "detail": ";".join(stop.reasons),
+                "detail": stop.detail,
             }
             for stop in stops
         ],

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import ToQueue, queue_texts
+from portal.actions.queue_text import ToQueue, hours_begin_at, queue_texts, say_when
 from portal.actions.recipient import Obstacle, Recipient, find_recipient, obstacles
 from portal.actions.remind import identity
 from portal.actions.show_message import NoSuchMessage
@@ -92,7 +92,8 @@ class Visit:
 class Composer:
     """A text about to be sent. `to`: the number that would be texted, E.164; None where there is none. `template_id`:
     the one that filled the text. `stands_in_the_way`: as it is now. `warning`: what to think of first, or empty.
-    `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives."""
+    `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives. `goes`:
+    8am tomorrow; empty where it goes at once."""
 
     patient_id: int
     patient: str  # the full name
@@ -110,6 +111,7 @@ class Composer:
     form_key: str
     is_reminder: bool
     revision: int | None  # None: of no appointment that was asked for
+    goes: str
 
 
 def may_text(practice_id: str, patient_id: int, writer: Writer) -> bool:
@@ -138,10 +140,10 @@ def refuse_others_patients(session: Session, patient_id: int, writer: Writer) ->
 def weigh(practice_id: str, text: str) -> Weighed:
     """As it would be sent. Any text can be weighed, also one that is too long. Raises NoSuchPractice."""
     with store.reading(practice_id) as session:
-        return _weighed(text, store.practices.get_practice(session, practice_id).credits)
+        return weigh_text(text, store.practices.get_practice(session, practice_id).credits)
 
 
-def _weighed(text: str, credits: int) -> Weighed:
+def weigh_text(text: str, credits: int) -> Weighed:
     measured = measure(tidy(text))
     return Weighed(
         measured.parts, measured.encoding, measured.units, measured.dearest, credits, left_in_part=measured.left
@@ -186,8 +188,9 @@ def open_composer(
             text = filled or (again and again.body) or (reminder and _own_text(reminder)) or ""
         went = reminder.message if reminder and reminder.message and reminder.message.status in TAKEN else None
         is_reminder = reminder is not None and went is None
-        in_the_way = _in_the_way_of_its_reminder(reminder, revision, now) if reminder and is_reminder else ()
-        practice, weighed = recipient.practice, _weighed(text, recipient.practice.credits)
+        practice, weighed = recipient.practice, weigh_text(text, recipient.practice.credits)
+        goes_at = hours_begin_at(practice, recipient.zone, now)
+        in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder and is_reminder else ()
         reasons = decide(recipient.facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
     patient = recipient.patient
@@ -208,6 +211,7 @@ def open_composer(
         form_key=secrets.token_urlsafe(16),
         is_reminder=is_reminder,
         revision=reminder.appointment.revision if reminder else None,
+        goes=say_when(goes_at, now),
     )
 
 
@@ -247,8 +251,17 @@ def say_it_went(message: Message, name: str, zone: str, now: datetime) -> str:
     return went_already(message.status, name, when)
 
 
-def _in_the_way_of_its_reminder(visit: Found, seen: int | None, now: datetime) -> tuple[Obstacle, ...]:
-    """Where the appointment is over or at another time than was `seen`, or its reminder not in staff's hands."""
+def begins_before_it_goes(goes_at: datetime, name: str, now: datetime) -> Words:
+    """The appointment has begun before the practice's hours for texts do."""
+    says = f"It would go at {say_when(goes_at, now)}, and the appointment has begun by then: call {name}."
+    return Words("No text goes at this hour", says, "See the hours for texts", "/settings/sms")
+
+
+def _in_the_way_of_its_reminder(
+    visit: Found, seen: int | None, goes_at: datetime | None, now: datetime
+) -> tuple[Obstacle, ...]:
+    """Where the appointment is over, at another time than was `seen`, or begun when the text goes; or its reminder
+    not in staff's hands."""
     appointment, message = visit.appointment, visit.message
     name, zone = called(visit.patient.first_name), appointment.timezone
     anew = ("Write another text", f"/patients/{visit.patient.id}/text")
@@ -262,15 +275,15 @@ def _in_the_way_of_its_reminder(visit: Found, seen: int | None, now: datetime) -
             f"The appointment was moved to {moved_to} since you opened the page",
             "Look at the text again: it may name the former time.",
         )
-    elif message is None:
-        return ()
-    elif message.status in ON_ITS_WAY:
+    elif message and message.status in ON_ITS_WAY:
         said = Words("Its reminder is on its way", "It is sent by itself.", "Show it", _place(message))
-    elif message.status is Status.UNKNOWN:
+    elif message and message.status is Status.UNKNOWN:
         said = Words("Its reminder is in doubt", in_doubt(name), "Send it again from there", _place(message))
-    elif message.status in TAKEN:
+    elif message and message.status in TAKEN:
         went = say_it_went(message, name, zone, now)
         said = Words("Its reminder went already", went, "Show it", _place(message))
+    elif goes_at is not None and appointment.starts_at <= goes_at:
+        said = begins_before_it_goes(goes_at, name, now)
     else:
         return ()
     return (Obstacle(said),)
@@ -313,24 +326,19 @@ def send_text(
         if written := store.texts.find_by_form(session, form_key):
             return _same_again(written, patient_id, text)
         reminder = recipient.visit if appointment_id is not None else None
-        in_the_way = _in_the_way_of_its_reminder(reminder, revision, now) if reminder else ()
+        goes_at = hours_begin_at(practice, recipient.zone, now)
+        in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder else ()
         decision = decide(recipient.facts, practice.credits, text)
         in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
         if in_the_way:
             raise CannotGo(in_the_way)
         if reminder is None:
-            to_queue = ToQueue(
-                _new(practice_id, recipient, now), patient_id, decision, now + SENT_WITHIN, 0, own_words=True
-            )
+            row: int | dict[str, object] = new_text(practice_id, recipient.business_id, now)
+            deadline_at = (goes_at or now) + SENT_WITHIN
         else:
-            to_queue = ToQueue(
-                reminder.message.id if reminder.message else _new_reminder(reminder, now),
-                patient_id,
-                decision,
-                reminder.appointment.starts_at,
-                charged=0,
-                own_words=True,
-            )
+            row = reminder.message.id if reminder.message else _new_reminder(reminder, now)
+            deadline_at = reminder.appointment.starts_at
+        to_queue = ToQueue(row, patient_id, decision, deadline_at, charged=0, own_words=True, goes_at=goes_at)
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
     return ids[0]
 
@@ -343,12 +351,13 @@ def _same_again(written: Message, patient_id: int, text: str) -> int:
     raise CannotGo((Obstacle(Words("This form was sent already", says, "Show what was sent", _place(written))),))
 
 
-def _new(practice_id: str, recipient: Recipient, now: datetime) -> dict[str, object]:
+def new_text(practice_id: str, business_id: int | None, now: datetime) -> dict[str, object]:
+    """What the row of a text by staff holds from its first writing on."""
     return {
         "practice_id": practice_id,
         "direction": Direction.OUTBOUND,
         "kind": Kind.MANUAL,
-        "business_id": recipient.business_id,
+        "business_id": business_id,
         "created_at": now,
         "attempts": 0,
     }

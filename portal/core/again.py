@@ -5,7 +5,10 @@ from portal.core.states import Status
 # Their detail is who did it.
 QUEUED_BY_STAFF = "queued-by-staff"
 SENT_AGAIN_BY_STAFF = "sent-again-by-staff"
-BY_STAFF = frozenset({QUEUED_BY_STAFF, SENT_AGAIN_BY_STAFF})
+TAKEN_BACK_BY_STAFF = "taken-back-by-staff"
+BY_STAFF = frozenset({QUEUED_BY_STAFF, SENT_AGAIN_BY_STAFF, TAKEN_BACK_BY_STAFF})
+# It waits for its time. Its detail: until when, by the clocks of the patient's business.
+PUT_OFF = "put-off"
 # Sent again by staff, and stopped: the patient may still have it from the attempt before. Its detail: why.
 STILL_IN_DOUBT = "still-in-doubt"
 

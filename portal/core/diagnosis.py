@@ -6,7 +6,7 @@ from datetime import date, datetime
 from itertools import groupby
 
 from portal.core.found import LABELS, found
-from portal.core.phrases import called, clock_time, day_and_time, moment, on, plain
+from portal.core.phrases import called, clock_time, day_and_time, moment, plain, time_and_day
 from portal.core.reasons import Reason
 from portal.core.receipts import cause
 from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Facts, cost
@@ -98,6 +98,7 @@ class Case:
     is_cancelled: bool
     is_refused: bool  # as it would go now, the provider has refused it already
     is_by_staff: bool  # what is on its way, or was last, is a text of theirs
+    goes_at: datetime | None  # where it waits for its time: by the clocks there
     next_pass_at: datetime | None  # the pass that would take it up
 
 
@@ -247,15 +248,19 @@ def what_happened(
     code: str = "",
     *,
     has_no_record: bool = False,
+    goes: str = "",
 ) -> str:
     """One sentence, and what to do. `visit`: "tomorrow, 9:30am", or empty; `at`: "today at 10am", when it was sent or
-    decided; `code`: why it was not delivered; `has_no_record`: the provider was asked about it in vain."""
+    decided; `code`: why it was not delivered; `has_no_record`: the provider was asked about it in vain; `goes`: "8am
+    tomorrow", where it waits for its time."""
     who = called(patient)
     about = f" about the appointment {visit}" if visit else ""
     why = "; ".join(f"{cause[:1].lower()}{cause[1:]}" for cause in map(reason_in_short, reasons))
     match status:
         case Status.QUEUED:
-            waits = "it waits, for the provider refuses our account" if reasons else "it is scheduled"
+            waits = f"it is scheduled{f' for {goes}' if goes else ''}"
+            if reasons:
+                waits = "it waits, for the provider refuses our account"
             return f"{who} will be texted{about}: {waits}."
         case Status.SENDING:
             return f"{who} is being texted{about}."
@@ -309,6 +314,8 @@ def _next_try(case: Case, next_at: datetime | None, now: datetime, all_well: boo
         return f"Next try: {when}" + ("." if all_well else ", if nothing above is crossed.")
     if case.status in REACHED or case.status is Status.UNDELIVERED:
         return ""
+    if case.goes_at is not None:
+        return f"It goes at {time_and_day(case.goes_at, case.context.today)}."
     if case.status in ON_ITS_WAY:
         return "It goes by itself."
     if case.is_cancelled:
@@ -336,4 +343,4 @@ def _outlook(case: Case, next_at: datetime | None, now: datetime, crossed: Seque
         return "The provider refused it: it goes only if the number, the text or the sender is another by then."
     if next_at <= now:
         return f"{whose} goes before {clock_time(wall.replace(hour=wall.hour + 1, minute=0))} today."
-    return f"{whose} goes at {clock_time(wall)} {on(wall.date(), case.context.today)}."
+    return f"{whose} goes at {time_and_day(wall, case.context.today)}."

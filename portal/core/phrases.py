@@ -61,6 +61,11 @@ def moment(wall: datetime, today: date | None) -> str:
     return f"{on(wall.date(), today)} at {clock_time(wall)}"
 
 
+def time_and_day(wall: datetime, today: date | None) -> str:
+    """8am tomorrow; 9:30am on Friday 9 May."""
+    return f"{clock_time(wall)} {on(wall.date(), today)}"
+
+
 def day_and_time(wall: datetime, today: date | None) -> str:
     """tomorrow, 9:30am; Friday 9 May, 9:30am."""
     return f"{day(wall.date(), today)}, {clock_time(wall)}"

@@ -16,7 +16,7 @@ from portal.core.numbers import (
     find_textable,
     why_not_textable,
 )
-from portal.core.phrases import called, clock_time, counted, day, listed, moment, on, plain
+from portal.core.phrases import called, clock_time, counted, day, listed, moment, on, plain, time_and_day
 from portal.core.reasons import Reason
 from portal.core.reminders import DAILY_LIMIT, Preference, Sending
 from portal.core.states import Status
@@ -71,6 +71,7 @@ class Context:
     was_watched: bool = True  # whether the portal was in use for the business then
     deadline: datetime | None = None
     moved_to: datetime | None = None
+    taken_back: Changed | None = None  # by whom of the staff who had sent it, and when
     newer_message: int | None = None  # the reminder for the time to which it was moved
     provider_code: str = ""
     provider_title: str = ""
@@ -271,6 +272,8 @@ def _no_pass_ran(c: Context) -> Words:
 
 def _withdrawn(c: Context) -> Words:
     heading = "Withdrawn before it was sent"
+    if c.taken_back:
+        return Words(heading, f"{_staff(c.taken_back.by)} took it back {moment(c.taken_back.at, c.today)}.")
     if c.cancelled:
         return Words(heading, f"The appointment was cancelled {moment(c.cancelled, c.today)}.")
     to = f" to {day(c.moved_to.date(), c.today)} {clock_time(c.moved_to)}" if c.moved_to else ""
@@ -419,9 +422,13 @@ def event(name: str, detail: str) -> str:
         case Status.QUEUED:
             return "Scheduled: nothing stood in its way"
         case again.QUEUED_BY_STAFF:
-            return f"{_staff(detail)} wrote it, and it was scheduled at once"
+            return f"{_staff(detail)} wrote it, and it was scheduled"
         case again.SENT_AGAIN_BY_STAFF:
-            return f"{_staff(detail)} sent it again: scheduled at once"
+            return f"{_staff(detail)} sent it again: it was scheduled"
+        case again.TAKEN_BACK_BY_STAFF:
+            return f"{_staff(detail)} took it back"
+        case again.PUT_OFF:
+            return f"It waits until {time_and_day(datetime.fromisoformat(detail), None)}"
         case again.STILL_IN_DOUBT:
             return f"Not sent again: {_recorded(detail)}. Whether it went the first time is still in doubt"
         case Status.SENT:

@@ -22,8 +22,10 @@ from flask_security import current_user
 from portal import clock
 from portal.actions.browse_log import Asked, browse
 from portal.actions.export_log import export_log
+from portal.actions.queue_text import say_when
 from portal.actions.resend import Changed, may_send_again
 from portal.actions.show_message import NoSuchMessage, Shown, show_message
+from portal.actions.take_back import TooLate, may_take_back
 from portal.actions.write import CannotGo, may_text
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.log_words import DIRECTIONS, KINDS
@@ -83,8 +85,8 @@ def show(message_id: int) -> str:
     return render_message(message_id)
 
 
-def render_message(message_id: int, refused: CannotGo | Changed | None = None) -> str:
-    """The page, or the part of it that renews itself. `refused`: why what was just asked for did not go; the caller
+def render_message(message_id: int, refused: CannotGo | Changed | TooLate | None = None) -> str:
+    """The page, or the part of it that renews itself. `refused`: why what was just asked for was not done; the caller
     answers 422. Aborts with 404 where the practice has no such message."""
     now = clock.now()
     try:
@@ -92,15 +94,19 @@ def render_message(message_id: int, refused: CannotGo | Changed | None = None) -
     except NoSuchMessage:
         abort(404)
     message, with_text = shown.entry.message, "text" in request.args.getlist("with")
+    again = may_send_again(shown.entry, g.practice, now)
     mending = diagnosis.context(shown.explanation) if shown.explanation else {}
     mending["here"] = url_for("communications.show", message_id=message_id)  # also where this answers a form
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     return render_template(
         "communications/_message.html" if is_fragment else "communications/show.html",
         shown=shown,
-        again=may_send_again(shown.entry, now),
+        again=again,
+        goes=say_when(again.goes_at, now),
+        may_take_back=may_take_back(message),
         may_send=message.patient_id is not None and may_text(g.practice.id, message.patient_id, writer()),
         refused=refused,
+        was_to_be="taken back" if isinstance(refused, TooLate) else "sent",
         is_sent_again="again" in request.args,
         renewal=_renewal(shown, now),
         with_text=with_text,

@@ -1,6 +1,7 @@
 """What staff send themselves: the composer, a message sent again, and all of the worklist's at once."""
 
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 
 from flask import Blueprint, Response, abort, current_app, flash, g, redirect, render_template, request, url_for
@@ -9,8 +10,9 @@ from flask.typing import ResponseReturnValue
 from portal import clock, store
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.patients import NoSuchPatient
-from portal.actions.resend import Changed, Resent, send_again, send_all_again
+from portal.actions.resend import Changed, Resent, send_again, send_all_again, when_it_goes
 from portal.actions.show_message import NoSuchMessage
+from portal.actions.take_back import TooLate, take_back
 from portal.actions.write import (
     CannotGo,
     Composer,
@@ -23,7 +25,7 @@ from portal.actions.write import (
 )
 from portal.core.again import TAKEN
 from portal.core.diagnosis import ON_ITS_WAY
-from portal.core.phrases import counted, plain
+from portal.core.phrases import counted, listed, plain
 from portal.core.roles import Permission
 from portal.core.text import count_parts_in_gsm
 from portal.core.typed_text import MOST_PARTS, tidy
@@ -118,12 +120,25 @@ def again(message_id: int) -> ResponseReturnValue:
     return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
 
 
+@pages.post(f"/communications/<int(max={LARGEST_ID}):message_id>/take-back")
+@allow(Permission.SEND, Permission.SEND_TO_OWN)
+def back(message_id: int) -> ResponseReturnValue:
+    try:
+        take_back(g.practice.id, message_id, writer(), clock.now())
+    except NoSuchMessage:
+        abort(404)
+    except TooLate as refused:
+        return render_message(message_id, refused), 422
+    return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
+
+
 @pages.post(f"/today/worklist/<int(max={LARGEST_ID}):message_id>/send-again")
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def again_from_worklist(message_id: int) -> ResponseReturnValue:
     try:
         _enqueue(_send_again(message_id))
-        flash("Done. It goes again now.", "worklist")
+        later = when_it_goes(g.practice.id, message_id, clock.now())
+        flash(f"Done. It goes again {f'at {later}' if later else 'now'}.", "worklist")
     except (CannotGo, Changed) as refused:
         if not _went(message_id):
             return render_worklist(f"Not sent: {refused}"), 422
@@ -172,8 +187,10 @@ def _went(message_id: int) -> bool:
 
 def _in_words(resent: Resent) -> str:
     sent, before, said = len(resent.message_ids), resent.on_their_way, []
+    moments = Counter(["now"] * (sent - len(resent.later)) + [f"at {later}" for later in resent.later])
     if sent:
-        said.append(f"Done. {counted(sent, 'text')} {'goes' if sent == 1 else 'go'} again now.")
+        go = [f"{counted(n, 'text')} {'goes' if n == 1 else 'go'} again {when}" for when, n in moments.items()]
+        said.append(f"Done. {listed(go)}.")
     if before:
         way = "is on its way" if before == 1 else "are on their way"
         said.append(f"{counted(before, 'text')} went already, or {way}.")

@@ -13,6 +13,7 @@ from portal.actions.appointment_types import NoSuchTemplate, choose_template
 from portal.actions.businesses import NoSuchBusiness, switch_business
 from portal.actions.file_mobiles import file_mobiles
 from portal.actions.make_up import make_up
+from portal.actions.queue_text import say_when
 from portal.actions.resend import may_send_again
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.tally import tally
@@ -54,10 +55,13 @@ def render_worklist(said: str = "") -> str:
     """`said`: what became of what was just asked for, where the session may not hold it."""
     now = clock.now()
     listed = look_at_worklist(g.practice, now)
-    again = {row.message.id: may_send_again(row, now) for row in listed.shown}
+    again = {row.message.id: may_send_again(row, g.practice, now) for row in listed.shown}
     safe = [row for row in listed.shown if again[row.message.id].is_safe]
     credits = sum(row.message.segments or 1 for row in safe)
-    return _part("worklist", worklist=listed, again=again, safe=safe, credits=credits, outcome_said=said)
+    later = {say_when(goes_at, now) for row in safe if (goes_at := again[row.message.id].goes_at)}
+    return _part(
+        "worklist", worklist=listed, again=again, safe=safe, credits=credits, later=sorted(later), outcome_said=said
+    )
 
 
 @pages.get("/credits")

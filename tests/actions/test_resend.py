@@ -51,7 +51,7 @@ def asked(message_id: int, at: Any = PASS_AT) -> Again:
     with store.reading("riverside") as session:
         entry = find_entry(session, message_id)
         assert entry
-        return may_send_again(entry, at)
+        return may_send_again(entry, store.practices.get_practice(session, "riverside"), at)
 
 
 def again(row: Message, *, at: Any = EVENING, confirmed: bool = False, writer: Any = DANA, state: Any = None) -> int:
@@ -159,7 +159,7 @@ def test_a_reminder_goes_again_in_its_row_as_its_template_is_now(clinic: Clinic,
     line.send([row.id], at=PASS_AT + 20 * HOUR)
     assert line.taken == [("61491570006", "Tomorrow, Mia!")]
     shown = show_message(clinic.id, row.id, PASS_AT + 20 * HOUR, MAY[Role.OWNER])
-    assert "Dana sent it again: scheduled at once" in [step.says for step in shown.steps]
+    assert "Dana sent it again: it was scheduled" in [step.says for step in shown.steps]
     assert balance() == 99
 
 

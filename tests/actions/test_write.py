@@ -175,7 +175,7 @@ def test_a_text_that_no_provider_takes_in_an_hour_expires_and_waits_on_the_workl
     assert [row.message.id for row in look_at_worklist(clinic.practice, PASS_AT + HOUR).open] == [id_]
     shown = show_message(clinic.id, id_, PASS_AT + HOUR, MAY[Role.OWNER])
     assert "by 11am today" in shown.explained[0].words.says
-    assert shown.steps[0].says == "Dana wrote it, and it was scheduled at once"
+    assert shown.steps[0].says == "Dana wrote it, and it was scheduled"
     assert "Dana" not in shown.steps[0].code
 
 

@@ -1,0 +1,45 @@
+"""Staff take back a text of theirs that has not gone yet."""
+
+from datetime import datetime
+
+from portal import store
+from portal.actions.show_message import NoSuchMessage
+from portal.actions.stop import Stop, stop_messages
+from portal.actions.write import Writer, refuse_others_patients
+from portal.core.reasons import Reason
+from portal.core.states import Status
+from portal.store.messages import Message
+
+
+class TooLate(ValueError):
+    """It went, or stopped; the text says so."""
+
+    def __init__(self) -> None:
+        super().__init__("It does not wait any more.")
+
+
+def may_take_back(message: Message) -> bool:
+    return message.status is Status.QUEUED and message.written_by is not None
+
+
+def take_back(practice_id: str, message_id: int, writer: Writer, now: datetime) -> None:
+    """Withdraw it; its credits come back. What the patient may have from an attempt before is in doubt again, and
+    stays paid. Raises MayNotSend, NoSuchMessage, TooLate."""
+    with store.transaction(practice_id) as session:
+        store.practices.lock_practice(session, practice_id)
+        message = store.messages.find_message(session, message_id)
+        if message is None:
+            raise NoSuchMessage(message_id)
+        refuse_others_patients(session, message.patient_id or 0, writer)
+        if not may_take_back(message):
+            raise TooLate
+        stop = Stop(
+            message.id,
+            Status.CANCELLED,
+            (Reason.WITHDRAWN,),
+            message.charged,
+            refused=message.refused,
+            taken_back_by=writer.who.name,
+            was_in_doubt=message.was_in_doubt,
+        )
+        stop_messages(session, practice_id, [stop], now)
