@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from portal.actions.broadcasts import list_unrecorded
 from portal.actions.due import find_due, watch_new_businesses
 from portal.actions.missed import record_missed_days
 from portal.actions.receipts import forget_old_events, is_any_to_do
@@ -89,6 +90,8 @@ def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> Swept:
     forget_old_events(now)
     if is_any_to_do(now):
         queue.enqueue_events()
+    for practice_id, broadcast_id in list_unrecorded(now):
+        queue.enqueue_broadcast(practice_id, broadcast_id)
     if settings.can_send and queue.length() < LONG_QUEUE:
         for practice_id, ids, is_probe in take_due(now):
             queue.enqueue_sends(practice_id, ids, is_probe=is_probe)

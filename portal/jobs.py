@@ -9,7 +9,7 @@ from functools import cache
 from flask import Flask
 
 from portal import clock, create_app, store
-from portal.actions import deliver, forward, inbound, receipts, remind, settle
+from portal.actions import broadcasts, deliver, forward, inbound, receipts, remind, settle
 from portal.alarms import look_for_alarms
 from portal.config import CANNOT_SEND, Settings
 from portal.enqueue import run_sweeps
@@ -76,6 +76,18 @@ def send(practice_id: str, message_ids: list[int], is_probe: bool = False) -> No
             stop_requested=stop_requested,
             is_probe=is_probe,
         )
+
+
+def record_broadcast(practice_id: str, broadcast_id: int) -> None:
+    """Decide on the patients of a message to very many; the sweep takes up what is left undone."""
+    settings = _settings()
+    is_done = False
+    while not is_done and not stop_requested():
+        with worker_app().app_context():
+            recorded = broadcasts.record_more(practice_id, broadcast_id, clock.now())
+        is_done = recorded.is_done
+        if recorded.due and settings.can_send:
+            Queue(connect(settings)).enqueue_sends(practice_id, recorded.due)
 
 
 def sweep() -> None:

@@ -37,6 +37,7 @@ FORWARD = "portal.jobs.forward_reply"
 WATCH = "portal.jobs.watch"
 EVENTS = "portal.jobs.work_on_events"
 ASK = "portal.jobs.ask_provider"
+BROADCAST = "portal.jobs.record_broadcast"
 
 CHUNK = 500  # messages a job: a fork takes as long as some twenty texts
 BATCH = 100  # jobs a round trip
@@ -176,6 +177,12 @@ class Queue:
         with _redis_errors():
             self._queue.enqueue_many([_job(FORWARD, (practice_id, message_id), description)])
 
+    def enqueue_broadcast(self, practice_id: str, broadcast_id: int) -> None:
+        """Enqueue the rest of the work on a message to very many."""
+        description = f"write message to many {broadcast_id} of practice {practice_id}"
+        with _redis_errors():
+            self._queue.enqueue_many([_job(BROADCAST, (practice_id, broadcast_id), description)])
+
     def enqueue_sweep(self) -> bool:
         """Enqueue a sweep, unless one was less than a minute ago."""
         with _redis_errors():
@@ -261,6 +268,14 @@ def enqueue_now(settings: Settings, practice_id: str, message_ids: Sequence[int]
         Queue(connect(settings)).enqueue_sends(practice_id, message_ids)
     except RedisUnavailable:
         log.warning("Redis does not answer: %d messages wait for the next sweep.", len(message_ids))
+
+
+def enqueue_broadcast_now(settings: Settings, practice_id: str, broadcast_id: int) -> None:
+    """As `enqueue_now`, for a message to very many."""
+    try:
+        Queue(connect(settings)).enqueue_broadcast(practice_id, broadcast_id)
+    except RedisUnavailable:
+        log.warning("Redis does not answer: message to many %d waits for the next sweep.", broadcast_id)
 
 
 @contextmanager

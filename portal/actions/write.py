@@ -114,6 +114,11 @@ class Composer:
     goes: str
 
 
+def is_form_key(key: str) -> bool:
+    """Whether a form has one, so that it writes once however often it is sent."""
+    return _FORM_KEY.fullmatch(key) is not None
+
+
 def may_text(practice_id: str, patient_id: int, writer: Writer) -> bool:
     """Whether this person may text this patient at all."""
     if Permission.SEND in writer.permissions:
@@ -315,7 +320,7 @@ def send_text(
     """
     text = tidy(text)
     problem = problem_with(text)
-    if not _FORM_KEY.fullmatch(form_key):
+    if not is_form_key(form_key):
         problem = "The form came without its number: open it anew, and write the text there."
     if problem:
         raise TextProblem(problem)

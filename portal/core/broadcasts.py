@@ -134,8 +134,14 @@ def read_time(typed: str, zone: str, now: datetime) -> datetime | None:
 
 def goes_at(asked: datetime | None, zone: str, texts_from: int, texts_until: int, now: datetime) -> datetime:
     """Not before the pause is over, and within the practice's hours for texts."""
-    earliest = now + PAUSE
+    earliest = _full_minute(now + PAUSE)
     return texting_at(max(asked or earliest, earliest), zone, texts_from, texts_until)
+
+
+def _full_minute(at: datetime) -> datetime:
+    """Or the next one: clocks are read to the minute."""
+    begun = at.replace(second=0, microsecond=0)
+    return at if at == begun else begun + timedelta(minutes=1)
 
 
 def deadline(at: datetime, zone: str, texts_until: int) -> datetime:

@@ -24,7 +24,7 @@ class Addressee:
     """A patient, where they are seen, and the facts that decide on a text."""
 
     patient_id: int
-    business_id: int | None
+    business_id: int
     timezone: str
     facts: Facts
 
@@ -42,13 +42,13 @@ def list_patients(
     practice: Practice,
     whom: Whom,
     now: datetime,
-    business: Business | None,
-    zone: str,
+    place: Business,
+    named: Business | None,
     after: int = 0,
     most: int | None = None,
 ) -> list[Addressee]:
-    """By row id, from the one after `after` on. `business`: what the text may name as theirs; `zone`: whose clocks
-    count."""
+    """By row id, from the one after `after` on. `place`: whose clocks count; `named`: what the text may call
+    theirs."""
     wanted = _patients(whom, now).where(Patient.id > after).order_by(Patient.id).limit(most)
     patients = session.scalars(select(Patient).where(Patient.id.in_(wanted)).order_by(Patient.id)).all()
     numbers = list_numbers(session, wanted)
@@ -56,15 +56,15 @@ def list_patients(
     return [
         Addressee(
             patient.id,
-            business.id if business else None,
-            zone,
+            place.id,
+            place.timezone,
             facts_of(
                 practice,
                 patient,
                 numbers.get(patient.id, ()),
                 patient.id in opted_patients,
                 opted_numbers,
-                business,
+                named,
             ),
         )
         for patient in patients
@@ -80,7 +80,7 @@ def count(session: Session, whom: Whom, now: datetime) -> int:
 
 
 def find_details(
-    session: Session, practice: Practice, whom: Whom, now: datetime, business: Business | None
+    session: Session, practice: Practice, whom: Whom, now: datetime, named: Business | None
 ) -> Details | None:
     """Of one of them, to show how the text will read."""
     if whom.day is not None:
@@ -88,7 +88,7 @@ def find_details(
     patient = session.scalar(
         select(Patient).where(Patient.id.in_(_patients(whom, now))).order_by(Patient.id).limit(1)
     )
-    return facts_of(practice, patient, (), False, frozenset(), business).details if patient else None
+    return facts_of(practice, patient, (), False, frozenset(), named).details if patient else None
 
 
 def _patients(whom: Whom, now: datetime) -> _Ids:

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
-    ColumnElement,
     Date,
     Index,
+    Select,
     Text,
     UniqueConstraint,
     and_,
@@ -143,11 +143,9 @@ def record_recipients(session: Session, rows: Sequence[Mapping[str, Any]]) -> No
         session.execute(insert(table_of(BroadcastRecipient)), rows)
 
 
-def list_recorded(session: Session, broadcast_id: int, patient_ids: Collection[int]) -> set[int]:
-    """Those of the patients who have been decided on."""
-    found = select(BroadcastRecipient.patient_id).where(
-        BroadcastRecipient.broadcast_id == broadcast_id, BroadcastRecipient.patient_id.in_(patient_ids)
-    )
+def list_recorded(session: Session, broadcast_id: int) -> set[int]:
+    """Its patients who have been decided on."""
+    found = select(BroadcastRecipient.patient_id).where(BroadcastRecipient.broadcast_id == broadcast_id)
     return set(session.scalars(found))
 
 
@@ -187,48 +185,44 @@ def _texts_of(broadcast_id: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`is_under_way`: a text of it is still to be sent."""
+    """With the names of the practitioner and of the appointment type that it is about, empty where of all.
+    `is_under_way`: a text of it is still to be sent."""
 
     broadcast: Broadcast
+    practitioner: str
+    appointment_type: str
     is_under_way: bool
 
 
 def list_broadcasts(session: Session, now: datetime, most: int, before: int | None = None) -> list[Listed]:
     """The newest first, of those with an id below `before`."""
-    found = select(Broadcast, _is_under_way(now)).order_by(Broadcast.id.desc()).limit(most)
-    rows = session.execute(found if before is None else found.where(Broadcast.id < before))
-    return [Listed(broadcast, is_under_way) for broadcast, is_under_way in rows]
+    found = _listed(now).order_by(Broadcast.id.desc()).limit(most)
+    return [
+        _as_listed(row) for row in session.execute(found if before is None else found.where(Broadcast.id < before))
+    ]
 
 
-def _is_under_way(now: datetime) -> ColumnElement[bool]:
+def find_listed(session: Session, broadcast_id: int, now: datetime) -> Listed | None:
+    row = session.execute(_listed(now).where(Broadcast.id == broadcast_id)).one_or_none()
+    return _as_listed(row) if row else None
+
+
+def _listed(now: datetime) -> Select[*tuple[Any, ...]]:
     to_go = exists().where(
         BroadcastRecipient.broadcast_id == Broadcast.id,
         Message.id == BroadcastRecipient.message_id,
         Message.status.in_((Status.QUEUED, Status.SENDING)),
     )
-    return and_(Broadcast.goes_at > now - _SURELY_OVER, to_go)
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """With the names of the practitioner and of the appointment type that it is about, empty where of all."""
-
-    broadcast: Broadcast
-    practitioner: str
-    appointment_type: str
-
-
-def find_named(session: Session, broadcast_id: int) -> Named | None:
-    row = session.execute(
-        select(Broadcast, Practitioner, AppointmentType.name)
+    return (
+        select(Broadcast, Practitioner, AppointmentType.name, and_(Broadcast.goes_at > now - _SURELY_OVER, to_go))
         .join(Practitioner, Practitioner.id == Broadcast.practitioner_id, isouter=True)
         .join(AppointmentType, AppointmentType.id == Broadcast.appointment_type_id, isouter=True)
-        .where(Broadcast.id == broadcast_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    broadcast, practitioner, appointment_type = row
-    return Named(broadcast, practitioner.full_name if practitioner else "", appointment_type or "")
+    )
+
+
+def _as_listed(row: Any) -> Listed:
+    broadcast, practitioner, appointment_type, is_under_way = row
+    return Listed(broadcast, practitioner.full_name if practitioner else "", appointment_type or "", is_under_way)
 
 
 @dataclass(frozen=True, slots=True)

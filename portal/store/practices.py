@@ -232,6 +232,20 @@ def list_types(session: Session) -> Sequence[AppointmentType]:
     return session.scalars(select(AppointmentType).order_by(AppointmentType.name, AppointmentType.id)).all()
 
 
+def find_names(
+    session: Session, practice_id: str, practitioner_id: int | None, type_id: int | None
+) -> tuple[str, str]:
+    """Of a practitioner and of an appointment type, in one query; empty where there is none."""
+    row = session.execute(
+        select(Practitioner, AppointmentType.name)
+        .select_from(Practice)
+        .join(Practitioner, Practitioner.id == practitioner_id, isouter=True)
+        .join(AppointmentType, AppointmentType.id == type_id, isouter=True)
+        .where(Practice.id == practice_id)
+    ).one()
+    return (row[0].full_name if row[0] else ""), row[1] or ""
+
+
 def list_templates(session: Session) -> Sequence[SmsTemplate]:
     return session.scalars(select(SmsTemplate).order_by(SmsTemplate.name, SmsTemplate.id)).all()
 

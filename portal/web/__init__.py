@@ -15,6 +15,7 @@ from portal.web import (
     access,
     account,
     appointments,
+    broadcasts,
     communications,
     diagnosis,
     first_run,
@@ -67,6 +68,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(staff.pages)
     app.register_blueprint(communications.pages)
     app.register_blueprint(appointments.pages)
+    app.register_blueprint(broadcasts.pages)
     app.register_blueprint(settings.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)

@@ -60,16 +60,16 @@ def compose(patient_id: int) -> str:
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def draft(patient_id: int) -> str:
     """The same form with a template filled in, with what was there before it, or with its cost."""
-    typed = _typed("text")
+    typed = as_typed("text")
     match request.form.get("do"):
         case "fill":
             composer = _composer(patient_id, template_id=_row_id("template"))
             # What a template filled in, and nobody touched, is nobody's text.
-            own = _typed("former") if typed == _typed("filled") else typed
+            own = as_typed("former") if typed == as_typed("filled") else typed
             former = own if own.strip() and own != composer.text else ""
             return _render(composer, former=former, filled=composer.text)
         case "put-back":
-            return _render(_composer(patient_id, _typed("former"), revision=_row_id("revision")))
+            return _render(_composer(patient_id, as_typed("former"), revision=_row_id("revision")))
     return _render_again(_composer(patient_id, typed, revision=_row_id("revision")))
 
 
@@ -77,14 +77,15 @@ def draft(patient_id: int) -> str:
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def weigh_it() -> str:
     """What is typed so far: its cost, and how it will look."""
-    text = _typed("text")
-    return render_template("texts/_weighed.html", sender=g.practice.sender, **_cost(text, weigh(g.practice.id, text)))
+    text = as_typed("text")
+    cost = cost_of(text, weigh(g.practice.id, text))
+    return render_template("texts/_weighed.html", sender=g.practice.sender, **cost)
 
 
 @pages.post(_TEXT)
 @allow(Permission.SEND, Permission.SEND_TO_OWN)
 def send(patient_id: int) -> ResponseReturnValue:
-    text, key = _typed("text"), request.form.get("form_key", "")[:_LONGEST_KEY]
+    text, key = as_typed("text"), request.form.get("form_key", "")[:_LONGEST_KEY]
     try:
         message_id = send_text(
             g.practice.id,
@@ -227,7 +228,7 @@ def _composer(
 
 def _render_again(composer: Composer, problem: str = "", refused: CannotGo | None = None) -> str:
     """With the same text in it: what it took the place of stays too."""
-    return _render(composer, problem, refused, _typed("former"), _typed("filled"))
+    return _render(composer, problem, refused, as_typed("former"), as_typed("filled"))
 
 
 def _render(
@@ -251,12 +252,13 @@ def _render(
         is_refused=bool(problem or refused),
         former=former,
         sender=composer.sender,
-        **_cost(composer.text, composer.weighed),
+        **cost_of(composer.text, composer.weighed),
     )
 
 
-def _cost(typed: str, weighed: Weighed) -> dict[str, object]:
-    text = tidy(typed)
+def cost_of(text: str, weighed: Weighed) -> dict[str, object]:
+    """What `texts/_weighed.html` wants of a text."""
+    text = tidy(text)
     return {
         "text": text,
         "weighed": weighed,
@@ -273,7 +275,7 @@ def _named(character: str) -> str:
     return f"“{character}”"
 
 
-def _typed(name: str) -> str:
+def as_typed(name: str) -> str:
     """As it was typed: a form sends two characters for each new line."""
     return request.form.get(name, "").replace("\r\n", "\n")
 
