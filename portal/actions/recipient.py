@@ -67,7 +67,7 @@ def find_recipient(session: Session, patient_id: int, now: datetime, appointment
             business, is_theirs = store.texts.find_place(session, patient_id)
             return _without_visit(person, business, is_theirs)
         appointment_id = person.next_visit
-    visit = store.facts.find(session, Appointment.id == appointment_id)
+    visit = store.facts.find(session, Appointment.id == appointment_id, for_staff=True)
     if visit is None or visit.patient.id != patient_id:
         raise NoSuchAppointment(str(appointment_id))
     facts, zone = visit.reminder.facts, visit.appointment.timezone

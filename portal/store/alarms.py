@@ -50,6 +50,7 @@ class StandingAlarm(Model):
             sqlite_where=text("cleared_at IS NULL"),
             postgresql_where=text("cleared_at IS NULL"),
         ),
+        Index("ix_alarms_practice", "practice_id", "cleared_at"),
         Index(
             "ix_alarms_to_tell",
             "id",

@@ -262,8 +262,9 @@ _ROWS = (Practice, Appointment, Business, AppointmentType, SmsTemplate, Patient,
 _FIND = with_numbers(_SELECT.add_columns(*_ROWS).join(Practice, Practice.id == Appointment.practice_id))
 
 
-def find(session: Session, which: ColumnElement[bool]) -> Found | None:
-    """All of it in two queries: a page that shows one appointment asks no more."""
+def find(session: Session, which: ColumnElement[bool], *, for_staff: bool = False) -> Found | None:
+    """All of it in two queries: a page that shows one appointment asks no more. `for_staff`: for a text of theirs, to
+    which the day's automatic ones do not matter; in one."""
     rows = session.execute(_FIND.where(which)).all()
     if not rows:
         return None
@@ -276,7 +277,7 @@ def find(session: Session, which: ColumnElement[bool]) -> Found | None:
         {patient.id: [number.as_number() for number in numbers]},
         frozenset(opt_out.patient_id for opt_out in opt_outs if opt_out.patient_id),
         frozenset(opt_out.e164 for opt_out in opt_outs if opt_out.e164),
-        list_texts(session, [patient.id], [_day_of(rows[0], practice)], _SPOKEN_FOR),
+        {} if for_staff else list_texts(session, [patient.id], [_day_of(rows[0], practice)], _SPOKEN_FOR),
     )
     return Found(practice, appointment, business, type_, template, patient, message, numbers, opt_outs, reminder)
 
@@ -337,7 +338,7 @@ def list_texts(
     session: Session, patients: Collection[int], days: Collection[tuple[str, date]], counted: Collection[Status]
 ) -> dict[tuple[int, str, date], set[int]]:
     """The ids of the automatic texts that were decided on each of these (zone, local date)s, by patient, zone and
-    date."""
+    date. A reminder that staff have sent by hand is none."""
     if not patients or not counted:
         return {}
     bounds = {day: (day_begins(day[1], day[0]), day_begins(day[1] + _DAY, day[0])) for day in days}
@@ -347,6 +348,7 @@ def list_texts(
             Message.pass_at >= min(begin for begin, _ in bounds.values()),
             Message.pass_at < max(end for _, end in bounds.values()),
             Message.status.in_(counted),
+            Message.written_by.is_(None),
         )
     ).all()
     found: dict[tuple[int, str, date], set[int]] = {}

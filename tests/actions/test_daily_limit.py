@@ -135,3 +135,12 @@ def test_an_answer_to_a_reply_counts_too_and_a_text_by_staff_does_not(app: Flask
         session.add(Message(kind=Kind.MANUAL, **own))
     run_pass(clinic.id, PASS_AT, PASS_AT)
     assert counted() == {Status.QUEUED: 4, Status.NOT_SENT: 1}
+
+
+def test_a_reminder_that_staff_sent_by_hand_does_not_count(app: Flask) -> None:
+    clinic, patient = a_busy_clinic(DAILY_LIMIT)
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    clinic.change(the_log()["0"], written_by="Dana")
+    book(clinic, patient, "5", "6")
+    run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
+    assert counted() == {Status.QUEUED: DAILY_LIMIT + 1, Status.NOT_SENT: 1}

@@ -69,6 +69,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_alarms_standing", "alarms", ["key"], unique=True, sqlite_where=stands, postgresql_where=stands
     )
+    op.create_index("ix_alarms_practice", "alarms", ["practice_id", "cleared_at"])
     to_tell = sa.text("told_at IS NULL OR (cleared_at IS NOT NULL AND all_clear_told_at IS NULL)")
     op.create_index("ix_alarms_to_tell", "alarms", ["id"], sqlite_where=to_tell, postgresql_where=to_tell)
     op.create_table(
