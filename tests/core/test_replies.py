@@ -1,5 +1,6 @@
 """What replies mean: a table as people write them, and what must hold whatever they write."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -11,6 +12,12 @@ from portal.core.replies import LONGEST, Meaning, list_known, read
 # What acts by itself: read into a text that does not say so, it is worse than missed.
 ACTS = frozenset(Meaning) - {Meaning.OTHER, Meaning.DECLINE}
 MOST_MISSED = 0.03
+NAMES_A_STOP = (
+    *("stop", "unsub", "optout", "optme", "revoke", "nomore", "remove", "meoff", "dont", "donot"),
+    *("end", "quit"),
+    *("arrêt", "arret", "désabonner", "desabonner", "abmelden", "baja", "parar", "alto", "detener", "cancelar"),
+    *("afmelden", "uitschrijven"),
+)
 
 table = list_known()
 
@@ -61,6 +68,16 @@ def test_a_question_confirms_nothing(known: tuple[str, Meaning], written: str) -
 def test_a_word_of_its_own_makes_a_text_one_to_read(known: tuple[str, Meaning], word: str) -> None:
     for text in (f"{word} {known[0]}", f"{known[0]} {word}"):
         assert read(text) not in ACTS, text
+
+
+@given(st.lists(st.sampled_from(sorted({word for reply, _ in table for word in reply.split()})), max_size=6))
+@example(["!", '"CANCEL"'])  # that word alone, whatever stands around it
+@example(["please", "CANCEL"])
+def test_words_in_any_order_stop_only_what_names_a_stop(said: list[str]) -> None:
+    meaning, letters = read(" ".join(said)), re.sub(r"[\W_]", "", " ".join(said)).casefold()
+    if meaning.opts_out:
+        assert any(name in letters for name in NAMES_A_STOP) or letters == "cancel"
+        assert (meaning is Meaning.CANCEL) == (letters == "cancel")
 
 
 @given(st.text("stop cancel", max_size=LONGEST))
