@@ -19,12 +19,14 @@ from portal.core.reasons import Reason
 from portal.core.receipts import NO_RECORD
 from portal.core.reminders import NOT_ASKED_OF_STAFF
 from portal.core.roles import Permission
+from portal.core.states import Status
 from portal.core.timing import local
 from portal.core.wording import Context
 from portal.store.appointments import Appointment
 from portal.store.communications import Entry
 from portal.store.facts import Found
 from portal.store.messages import Message, MessageEvent
+from portal.store.worklist import DealtWith, state_of
 
 
 class NoSuchMessage(LookupError):
@@ -44,7 +46,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """`explanation`: why, what holds now and what mends it; None where the message is of a time to which the
-    appointment is no longer, or of no appointment. Then `explained` says why, as it was recorded."""
+    appointment is no longer, or of no appointment. Then `explained` says why, as it was recorded. `left`: who said to
+    leave it as it is, where it is in doubt."""
 
     entry: Entry
     country: str
@@ -52,6 +55,7 @@ class Shown:
     steps: tuple[Step, ...]
     explained: tuple[Explained, ...]
     explanation: Explanation | None
+    left: DealtWith | None
 
 
 def show_message(practice_id: str, message_id: int, now: datetime, allowed: Collection[Permission]) -> Shown:
@@ -60,7 +64,8 @@ def show_message(practice_id: str, message_id: int, now: datetime, allowed: Coll
         found = store.facts.find(session, Message.id == message_id)
         if found is not None:
             explanation = explain_found(session, found, now, allowed)
-            return _shown(_entry(found), found.practice.country, explanation.events, (), explanation, now)
+            left = _find_left(session, _entry(found).message)
+            return _shown(_entry(found), found.practice.country, explanation.events, (), explanation, left, now)
         entry = store.communications.find_entry(session, message_id)
         if entry is None:
             raise NoSuchMessage(message_id)
@@ -72,7 +77,15 @@ def show_message(practice_id: str, message_id: int, now: datetime, allowed: Coll
         else:
             practice = store.practices.get_practice(session, practice_id)
             explained = explain(message.reasons, _of_a_former_time(session, entry, events, now), ())
-    return _shown(entry, practice.country, events, explained, None, now)
+        left = _find_left(session, message)
+    return _shown(entry, practice.country, events, explained, None, left, now)
+
+
+def _find_left(session: Session, message: Message) -> DealtWith | None:
+    if message.status is not Status.UNKNOWN:
+        return None
+    mark = store.worklist.find_mark(session, message.id)
+    return mark if mark and mark.state == state_of(message) else None
 
 
 def _shown(
@@ -81,10 +94,11 @@ def _shown(
     events: Sequence[MessageEvent],
     explained: tuple[Explained, ...],
     explanation: Explanation | None,
+    left: DealtWith | None,
     now: datetime,
 ) -> Shown:
     steps = tuple(Step(event.at, wording.event(event.event, event.detail), _code(event)) for event in events)
-    return Shown(entry, country, _sentence(entry, events, now), steps, explained, explanation)
+    return Shown(entry, country, _sentence(entry, events, now), steps, explained, explanation, left)
 
 
 def _code(event: MessageEvent) -> str:
