@@ -12,6 +12,7 @@ from portal import store
 from portal.actions.queue_text import ToQueue, hours_begin_at, queue_texts, say_when
 from portal.actions.recipient import Obstacle, Recipient, find_recipient, obstacles
 from portal.actions.remind import identity
+from portal.actions.replies import mark_answered
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
@@ -345,6 +346,8 @@ def send_text(
             deadline_at = reminder.appointment.starts_at
         to_queue = ToQueue(row, patient_id, decision, deadline_at, charged=0, own_words=True, goes_at=goes_at)
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
+        if reminder is None:  # which answers nothing
+            mark_answered(session, patient_id, writer.who, now)
     return ids[0]
 
 
