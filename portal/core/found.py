@@ -44,7 +44,7 @@ def found(reason: Reason, c: Context) -> str:
         case Reason.PATIENT_ARCHIVED:
             return "The record is active"
         case Reason.DAILY_LIMIT:
-            return f"At most {DAILY_LIMIT} automatic ones go to a patient a day, and so many have not gone"
+            return f"At most {DAILY_LIMIT} automatic texts go to a patient a day; fewer have gone"
         case Reason.NO_CREDITS:
             return _found_credits(c)
     raise ValueError(f"{reason} is no check")

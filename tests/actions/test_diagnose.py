@@ -49,7 +49,7 @@ def test_before_its_pass_an_appointment_without_hindrance_is_all_well(app: Flask
         ("Preference", "SMS (the practice's default)"),
         ("Opt-out", "None"),
         ("Patient", "The record is active"),
-        ("Texts that day", "At most 5 automatic ones go to a patient a day, and so many have not gone"),
+        ("Texts that day", "At most 5 automatic texts go to a patient a day; fewer have gone"),
         ("Credits", "140 left, this message needs 1"),
     ]
 
