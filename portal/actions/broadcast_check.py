@@ -27,7 +27,7 @@ from portal.actions.write import Weighed, weigh_text
 from portal.core.broadcasts import fill, goes_at, known_placeholders, read_text, whom_in_words
 from portal.core.phrases import time_and_day
 from portal.core.reasons import Reason
-from portal.core.timing import local
+from portal.core.timing import local, texting_at
 from portal.core.typed_text import tidy
 from portal.core.wording import Words, reason_in_short
 from portal.store.facts import usable_template
@@ -156,7 +156,8 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """`reached`: patients; `texts`: as many, but for the families at one number; `cost`: their credits of the
-    `balance`. `goes`: 10:42am today; `is_put_off`: it is not so soon as it was asked for. `example`: the first."""
+    `balance`. `goes`: 10:42am today; `is_put_off`: it is not so soon as it was asked for; `later`: so many texts go
+    later, by the clocks of where the patients are seen. `example`: the first."""
 
     whom: str
     example: str
@@ -166,6 +167,7 @@ class Checked:
     balance: int
     goes: str
     is_put_off: bool
+    later: int
     left_out: tuple[Group, ...]
     form_key: str
 
@@ -187,7 +189,8 @@ def check(practice_id: str, draft: Draft, now: datetime) -> Checked:
             raise DraftProblem("whom", NOBODY)
         in_words = _whom(session, place, draft, now)
     zone = place.of(whom).timezone
-    goes = local(goes_at(read.at, zone, practice.texts_from, practice.texts_until, now), zone)
+    hours = practice.texts_from, practice.texts_until
+    goes = local(goes_at(read.at, zone, *hours, now), zone)
     going = [one for one in decided if one.is_reached and not one.is_shared]
     return Checked(
         whom=in_words,
@@ -198,6 +201,7 @@ def check(practice_id: str, draft: Draft, now: datetime) -> Checked:
         balance=practice.credits,
         goes=time_and_day(goes, local(now, zone).date()),
         is_put_off=goes > goes_at(read.at, zone, 0, 24, now),
+        later=sum(texting_at(goes, one.addressee.timezone, *hours) > goes for one in going),
         left_out=_groups(place, [one for one in decided if not one.is_reached], now),
         form_key=secrets.token_urlsafe(16),
     )

@@ -68,7 +68,7 @@ def queue_texts(
     One whose time is to come may be enqueued too: it is not sent before, and then the sweep enqueues it."""
     of_form = {} if form_key is None else {"form_key": form_key}
     store.worklist.delete_marks(session, [text.row for text in texts if isinstance(text.row, int)])
-    ids = [_write(session, practice, text, who, now, of_form) for text in texts]
+    ids = _write(session, practice, texts, [_values(practice, text, who, now) | of_form for text in texts])
     events: list[dict[str, Any]] = []
     for id_, text in zip(ids, texts, strict=True):
         of_message = {"practice_id": practice.id, "message_id": id_, "at": now}
@@ -83,8 +83,23 @@ def queue_texts(
 
 
 def _write(
-    session: Session, practice: Practice, text: ToQueue, who: Who, now: datetime, of_form: Mapping[str, str]
-) -> int:
+    session: Session, practice: Practice, texts: Sequence[ToQueue], values: Sequence[Mapping[str, Any]]
+) -> list[int]:
+    new = [{**text.row, **row} for text, row in zip(texts, values, strict=True) if not isinstance(text.row, int)]
+    latest = max((text.deadline_at for text in texts), default=None)
+    ids = iter(store.messages.record_texts(session, new, latest))
+    written = []
+    for text, row in zip(texts, values, strict=True):
+        if isinstance(text.row, int):
+            again = {"id": text.row, "practice_id": practice.id, **row}
+            store.messages.update_messages(session, [again], sent_by=text.deadline_at)
+            written.append(text.row)
+        else:
+            written.append(next(ids))
+    return written
+
+
+def _values(practice: Practice, text: ToQueue, who: Who, now: datetime) -> dict[str, Any]:
     decision = text.decision
     values = {
         "status": Status.QUEUED,
@@ -109,8 +124,4 @@ def _write(
     }
     if not text.was_in_doubt:  # since then it is
         values["claimed_at"] = None
-    if not isinstance(text.row, int):
-        return store.messages.record_text(session, {**text.row, **values, **of_form})
-    row = {"id": text.row, "practice_id": practice.id, **values, **of_form}
-    store.messages.update_messages(session, [row], sent_by=text.deadline_at)
-    return text.row
+    return values

@@ -65,7 +65,8 @@ class Message(PracticeOwned, Model):
     `refused`: a fingerprint of the number, text and sender that the provider refused. `written_by`: who of the staff
     sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
     `form_key`: of the form that wrote it, which may come twice. `own_words`: they wrote the text themselves.
-    `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again.
+    `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again,
+    and reported as delivered, it was.
 
     `billed_parts`, `billed_price` (millionths of `billed_currency`): as the provider says. `asked_at`: when its
     records were last asked for it.
@@ -249,11 +250,16 @@ def record_reminders(session: Session, rows: Sequence[Mapping[str, Any]]) -> dic
     return ids
 
 
-def record_text(session: Session, row: Mapping[str, Any]) -> int:
-    """Write one that staff send; returns its id. The practice is locked."""
-    id_: int = session.execute(insert(table_of(Message)).returning(table_of(Message).c.id), row).scalar_one()
-    index_messages(session, [id_], are_new=True)
-    return id_
+def record_texts(session: Session, rows: Sequence[Mapping[str, Any]], sent_by: datetime | None) -> list[int]:
+    """Write those that staff send, all with the same columns; returns their ids, in order. The practice is locked.
+    `sent_by`: as in `index_messages`."""
+    if not rows:
+        return []
+    table = table_of(Message)
+    statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+    ids = list(session.execute(statement, rows).scalars())
+    index_messages(session, ids, are_new=True, sent_by=sent_by)
+    return ids
 
 
 def update_messages(session: Session, rows: Sequence[Mapping[str, Any]], *, sent_by: datetime | None = None) -> None:
