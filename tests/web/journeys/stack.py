@@ -133,10 +133,16 @@ def standing(settings: Settings) -> Iterator[Stack]:
         clock._offset = shift
 
 
-@contextmanager
-def on_sqlite(parent: Path, template: Path) -> Iterator[Stack]:
-    """In a data directory of its own, whose database is a copy of the migrated one."""
+def data_directory(parent: Path, template: Path) -> Path:
+    """A new one, whose database is a copy of the migrated one."""
     folder = Path(tempfile.mkdtemp(dir=parent))
     (folder / "portal.db").write_bytes(template.read_bytes())
+    return folder
+
+
+@contextmanager
+def on_sqlite(parent: Path, template: Path) -> Iterator[Stack]:
+    """In a data directory of its own."""
+    folder = data_directory(parent, template)
     with standing(load_settings({"PORTAL_DATA_DIR": str(folder), "PORTAL_SECRET_KEY": "for tests"})) as stack:
         yield stack

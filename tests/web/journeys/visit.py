@@ -3,11 +3,12 @@
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from portal.core.phrases import plain
@@ -29,6 +30,7 @@ class Mode(NamedTuple):
 
 MODES = {"390": Mode(390, True), "1280": Mode(1280, True), "no scripts": Mode(1280, False)}
 PICTURED = MODES["390"]
+PICTURED_ALONE = {PICTURED: ""}
 
 
 def chance(*about: object) -> random.Random:
@@ -48,15 +50,25 @@ class Visit:
     page: Page
     steps: list[str] = field(default_factory=list)
 
-    def step(self, what: str, at: Locator | None = None) -> None:
-        """A picture, with `at` in its middle; else of the page's beginning."""
+    def look(self, what: str, at: Locator | None = None) -> None:
+        """A step whose page is accessible in light and dark, and fits; and a picture of the wide one, too."""
+        if self.mode.scripts:  # or the checks could not run
+            for scheme in ("dark", "light"):
+                self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                found = Axe().run(self.page)
+                assert found.violations_count == 0, (what, scheme, found.generate_report())
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), what
+        self.step(what, at, {PICTURED: "", MODES["1280"]: "-1280"})
+
+    def step(self, what: str, at: Locator | None = None, pictured: Mapping[Mode, str] = PICTURED_ALONE) -> None:
+        """A picture, with `at` in its middle; else of the page's beginning. `pictured`: with what after its name."""
         self.steps.append(what)
-        if ASKED_SEED and self.mode is PICTURED:
+        if ASKED_SEED and self.mode in pictured:
             if at:
                 at.evaluate("one => one.scrollIntoView({block: 'center'})")
             else:
                 self.page.evaluate("scrollTo(0, 0)")
-            picture = SCREENS / "journeys" / f"{self.name}-{len(self.steps)}-{what}.png"
+            picture = SCREENS / "journeys" / f"{self.name}-{len(self.steps)}-{what}{pictured[self.mode]}.png"
             self.page.screenshot(path=picture, caret="initial")  # to hide it, Playwright would add a style: refused
 
 
