@@ -175,11 +175,13 @@ class _Application:
         if not is_of_this_attempt and (receipt.claim is None or receipt.to != row.to):
             return False  # another installation counts its messages, too
         self._learn(row, receipt)
-        if not is_of_this_attempt:
-            if receipt.status is not Reported.SUBMITTED:
-                self._note(row, receipt, EARLIER_ATTEMPT)
-            return True
-        self._move(row, receipt)
+        if is_of_this_attempt:
+            self._move(row, receipt)
+        elif _settles(row, receipt):
+            status = Status.UNKNOWN if row.status is Status.QUEUED else row.status
+            self._move(replace(row, status=status, claim=row.claim or receipt.claim), receipt)
+        elif receipt.status is not Reported.SUBMITTED:
+            self._note(row, receipt, EARLIER_ATTEMPT)
         return True
 
     def _move(self, row: Row, receipt: Receipt) -> None:
@@ -237,6 +239,8 @@ class _Application:
                     "id": row.id,
                     "practice_id": self.practice_id,
                     "status": row.status,
+                    "reasons": (),
+                    "claim": row.claim,
                     "provider_code": row.code,
                     "provider_id": row.provider_id,
                     "sent_at": row.sent_at,
@@ -257,6 +261,14 @@ class _Application:
             _note_account_fault(self.session, self.account_codes[-1], self.now)
         elif self.delivered_at:
             _account_delivers(self.session, self.delivered_at, self.now)
+
+
+def _settles(row: Row, receipt: Receipt) -> bool:
+    """Whether a report of the attempt before staff sent it again tells how it stands: that it was delivered always
+    does; anything else, while no attempt since may have been taken. So it is not sent again, or goes on."""
+    if not row.was_in_doubt:
+        return False
+    return receipt.status is Reported.DELIVERED or (row.status is Status.UNKNOWN and row.claim is None)
 
 
 _WITH_CODE = frozenset({Status.UNDELIVERED, Status.UNCONFIRMED})

@@ -71,8 +71,7 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
             event, detail, columns = ("", "", _queued_again(now)) if cause is None else _change(attempt, cause, now)
             return "" if event == "throttled" else event, detail, columns | {"attempts": attempt.attempts - 1}
         case Accepted(provider_id):
-            columns = {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None}
-            return "sent", "", columns | ({"was_in_doubt": False} if attempt.was_in_doubt else {})
+            return "sent", "", {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None}
         case NotReached(code):
             pause = min(FIRST_PAUSE * 2 ** min(attempt.attempts - 1, 20), LONGEST_PAUSE)
             return "not-reached", code, _queued_again(now + pause)
@@ -85,7 +84,7 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
             detail = ";".join((Reason.PROVIDER_REFUSED.value, code, title))
             columns = {"provider_code": code, "refused": attempt.refused, "next_at": None}
             if attempt.was_in_doubt:  # by the attempt before the patient may have it
-                return STILL_IN_DOUBT, detail, columns | {"status": Status.UNKNOWN}
+                return STILL_IN_DOUBT, detail, columns | {"status": Status.UNKNOWN, "claim": None}
             failed = {"status": Status.FAILED, "reasons": (Reason.PROVIDER_REFUSED,), "charged": 0}
             return "failed", detail, columns | failed
         case InDoubt(code):

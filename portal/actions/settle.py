@@ -30,6 +30,7 @@ APART, LONGEST = timedelta(minutes=20), timedelta(hours=20)
 REPLIES_EVERY, REPLIES_AGAIN, REPLIES_AT_FIRST = timedelta(minutes=2), timedelta(hours=1), timedelta(hours=24)
 CATCH_UP = timedelta(days=1)  # after a webhook that came too late to be taken
 AT_ONCE = 50_000
+_IN_DOUBT = frozenset({Status.UNKNOWN, Status.QUEUED})  # queued: by staff, again
 
 
 class Records(Protocol):
@@ -81,8 +82,9 @@ def ask(now: datetime, records: Records) -> int:
 def _due(session: Session, way: Way, now: datetime) -> list[Asked]:
     doubtful = store.standing.list_unknown(session, now - DOUBT_FOR, now - SETTLE_AFTER, AT_ONCE)
     after = POLL_AFTER if way.polls else MISSED_AFTER
+    again = store.standing.list_queued_again(session, now - DOUBT_FOR, now - SETTLE_AFTER, AT_ONCE)
     without = store.standing.list_without_receipt(session, now - RECEIPTS_FOR, now - after, AT_ONCE)
-    return sorted((one for one in [*doubtful, *without] if _is_time(one, now)), key=lambda one: one.since)
+    return sorted((one for one in [*doubtful, *again, *without] if _is_time(one, now)), key=lambda one: one.since)
 
 
 def _is_time(one: Asked, now: datetime) -> bool:
@@ -104,11 +106,13 @@ def _windows(due: Sequence[Asked]) -> Iterator[list[Asked]]:
 def _ask_about(together: Sequence[Asked], records: Records, now: datetime) -> int:
     by_claim = {(one.id, one.claim): one for one in together}
     by_uuid = {one.provider_id: one for one in together if one.provider_id}
+    by_id = {one.id: one for one in together if one.claim is None}
     kept, found = 0, set()
     end = min(together[-1].since + AFTER, now)
     for body in records.list_receipts(together[0].since - BEFORE, end):
         reference = parse_reference(body.get("client_ref"))
         one = by_claim.get(reference) or by_uuid.get(body.get("message_uuid"))  # type: ignore[arg-type]
+        one = one or by_id.get(reference[0])  # type: ignore[arg-type]
         if one is None:
             continue
         found.add(one.id)
@@ -128,18 +132,15 @@ def _note_asked(together: Sequence[Asked], found: set[int], now: datetime) -> No
             store.messages.update_messages(
                 session, [{"id": one.id, "practice_id": practice_id, "asked_at": now} for one in asked]
             )
-            unknown = {
-                id_: row
-                for id_, row in store.standing.list_standing(session, [one.id for one in asked]).items()
-                if row.status is Status.UNKNOWN
-            }
+            standing = store.standing.list_standing(session, [one.id for one in asked])
+            doubtful = {id_ for id_, row in standing.items() if row.status in _IN_DOUBT}
             event = {"practice_id": practice_id, "at": now, "event": NO_RECORD, "detail": ""}
             store.messages.record_events(
                 session,
                 [
                     event | {"message_id": one.id}
                     for one in asked
-                    if one.id in unknown and one.id not in found and one.asked_at is None
+                    if one.id in doubtful and one.id not in found and one.asked_at is None
                 ],
             )
 

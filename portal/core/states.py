@@ -39,8 +39,8 @@ HANDED_OVER = _TAKEN | {Status.SENDING, Status.UNKNOWN}
 _STOPPED = frozenset({Status.NOT_SENT, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 _CHANGES: dict[Status, frozenset[Status]] = {
-    # In doubt again where staff had queued what was in doubt, and it was stopped.
-    Status.QUEUED: _STOPPED | {Status.SENDING, Status.UNKNOWN},
+    # Where staff had queued what was in doubt: in doubt again, where it was stopped; or it turns out that it came.
+    Status.QUEUED: _STOPPED | {Status.SENDING, Status.UNKNOWN, Status.DELIVERED},
     # `queued` again only where the provider was never reached, or said not now.
     # A receipt can come before our own record of the answer.
     Status.SENDING: _TAKEN | {Status.QUEUED, Status.FAILED, Status.UNKNOWN},

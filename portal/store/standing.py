@@ -40,12 +40,14 @@ def find_practices(session: Session, message_ids: Collection[int], uuids: Collec
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A message as far as a report of the provider may change it, and what tells whether it is about it."""
+    """A message as far as a report of the provider may change it, and what tells whether it is about it.
+    `was_in_doubt`: as in the message."""
 
     id: int
     status: Status
     code: str | None
     claim: str | None
+    was_in_doubt: bool
     to: str | None
     created_at: datetime
     provider_id: str | None
@@ -66,11 +68,12 @@ class Standing:
 
 def list_standing(session: Session, message_ids: Collection[int]) -> dict[int, Standing]:
     """By id."""
-    columns = (
+    columns: tuple[Any, ...] = (
         Message.id,
         Message.status,
         Message.provider_code,
         Message.claim,
+        Message.was_in_doubt,
         Message.to,
         Message.created_at,
         Message.provider_id,
@@ -84,7 +87,8 @@ def list_standing(session: Session, message_ids: Collection[int]) -> dict[int, S
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A message that the provider's records may tell of. `since`: when it went, or may have gone."""
+    """A message that the provider's records may tell of. `since`: when it went, or may have gone. `claim`: of the
+    attempt; None where staff have queued it again since."""
 
     practice_id: str
     id: int
@@ -98,6 +102,11 @@ class Asked:
 def list_unknown(session: Session, first: datetime, last: datetime, most: int) -> list[Asked]:
     """Of the whole host: in doubt, and claimed between these instants."""
     return _list_asked(session, Status.UNKNOWN, Message.claimed_at, first, last, most)
+
+
+def list_queued_again(session: Session, first: datetime, last: datetime, most: int) -> list[Asked]:
+    """Of the whole host: in doubt since an attempt between these instants, and queued again by staff."""
+    return _list_asked(session, Status.QUEUED, Message.claimed_at, first, last, most)
 
 
 def list_without_receipt(session: Session, first: datetime, last: datetime, most: int) -> list[Asked]:

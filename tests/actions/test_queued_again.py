@@ -1,6 +1,8 @@
 """Queued again by staff and stopped: what was in doubt is in doubt, and what stopped stands on the worklist."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import combinations, permutations
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -11,6 +13,8 @@ from portal.actions.show_message import show_message
 from portal.actions.stop import withdraw
 from portal.actions.sweep import sweep
 from portal.actions.worklist import look_at_worklist, mark_dealt_with
+from portal.core.reasons import Reason
+from portal.core.receipts import reference
 from portal.core.reminders import Sending
 from portal.core.roles import MAY, Role
 from portal.core.states import Status
@@ -18,16 +22,18 @@ from portal.store.messages import Message
 from tests.actions.test_remind import balance, events
 from tests.actions.test_resend import again, all_again, becomes
 from tests.builders import PASS_AT, Clinic
+from tests.reported import a_receipt, report, work
 
 from .by_staff import DANA, Line, message, patient, write
 
 HOUR = timedelta(hours=1)
 EVENING = PASS_AT + 9 * HOUR
+FIRST, SECOND = "0123456789ab", "ba9876543210"  # the attempt that left the doubt, and the next
 
 
 def doubted(clinic: Clinic) -> Message:
     """In doubt, and queued again by Dana."""
-    row = becomes(Status.UNKNOWN, claim="0123456789ab", claimed_at=PASS_AT)
+    row = becomes(Status.UNKNOWN, claim=FIRST, claimed_at=PASS_AT)
     again(row, confirmed=True)
     row = message(row.id)
     assert (row.status, row.was_in_doubt, row.claimed_at) == (Status.QUEUED, True, PASS_AT)
@@ -83,7 +89,7 @@ def test_stopped_it_is_in_doubt_as_before_and_nothing_sends_it_by_itself(
 def test_once_it_is_sent_there_is_no_doubt(clinic: Clinic, line: Line) -> None:
     row = doubted(clinic)
     line.send([row.id], at=EVENING)
-    assert (message(row.id).status, message(row.id).was_in_doubt, balance()) == (Status.SENT, False, 99)
+    assert (message(row.id).status, balance()) == (Status.SENT, 99)
 
 
 def test_in_doubt_again_after_a_stop_its_credits_are_not_anothers(app: Flask, line: Line) -> None:
@@ -94,6 +100,104 @@ def test_in_doubt_again_after_a_stop_its_credits_are_not_anothers(app: Flask, li
     clinic.change(patient(), archived=True)
     line.send([row.id], at=EVENING)
     assert (message(row.id).status, balance()) == (Status.UNKNOWN, 0)
+
+
+# --- what the provider reports of the attempt before --------------------------------------------------------------
+
+
+def reported(row: Message, status: str, code: str | None = None, *, at: datetime = EVENING, **more: Any) -> Message:
+    """Of the attempt that left the doubt."""
+    assert row.to
+    ours = {"ref": reference(row.id, FIRST), "to": row.to[1:], "uuid": "uuid-1"}
+    report(a_receipt(status, at, code=code, **ours | more), at)
+    work(at)
+    return message(row.id)
+
+
+def test_delivered_it_is_not_sent_again_and_nothing_is_taken_or_given_back(clinic: Clinic, line: Line) -> None:
+    row = reported(doubted(clinic), "delivered")
+    assert (row.status, row.charged, row.provider_id, row.next_at) == (Status.DELIVERED, 1, "uuid-1", None)
+    assert events(row)[-1] == (EVENING, "delivered", "delivered;")
+    line.send([row.id], at=EVENING)
+    assert (line.taken, message(row.id).status, balance()) == ([], Status.DELIVERED, 99)
+    row = reported(row, "undeliverable", "1180")  # of the same attempt, late
+    assert (row.status, row.provider_code) == (Status.DELIVERED, None)
+
+
+def test_delivered_while_the_account_is_refused_it_waits_no_more(clinic: Clinic) -> None:
+    row = doubted(clinic)
+    clinic.change(row, reasons=(Reason.PROVIDER_ACCOUNT,), provider_code="1070")
+    row = reported(row, "delivered")
+    assert (row.status, row.reasons, row.provider_code) == (Status.DELIVERED, (), None)
+
+
+@pytest.mark.parametrize(("status", "code"), [("undeliverable", "1180"), ("rejected", None), ("submitted", None)])
+def test_reported_otherwise_it_goes_on(clinic: Clinic, line: Line, status: str, code: str | None) -> None:
+    row = reported(doubted(clinic), status, code)
+    assert (row.status, row.provider_id) == (Status.QUEUED, None)
+    told = [event for _, event, _ in events(row)].count("earlier-attempt")
+    assert told == (status != "submitted")
+    line.send([row.id], at=EVENING)
+    assert (len(line.taken), message(row.id).status, balance()) == (1, Status.SENT, 99)
+
+
+def test_delivered_to_another_number_it_goes_on(clinic: Clinic) -> None:
+    row = reported(doubted(clinic), "delivered", to="61491570110")
+    assert (row.status, len(events(row))) == (Status.QUEUED, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "becomes_"),
+    [
+        ("submitted", None, Status.SENT),
+        ("delivered", None, Status.DELIVERED),
+        ("undeliverable", "1180", Status.UNDELIVERED),
+        ("rejected", "1490", Status.UNCONFIRMED),
+    ],
+)
+@pytest.mark.parametrize("stopped_by", ["the deadline", "the provider"])
+def test_stopped_before_the_doubt_is_settled_as_if_it_had_not_been_queued(
+    clinic: Clinic, line: Line, stopped_by: str, status: str, code: str | None, becomes_: Status
+) -> None:
+    row = doubted(clinic)
+    if stopped_by == "the provider":
+        line.simulator.plan([{"status": 422, "code": "1170", "times": 1}])
+        line.send([row.id], at=EVENING)
+    sweep(PASS_AT + 24 * HOUR)
+    assert message(row.id).status is Status.UNKNOWN
+    row = reported(row, status, code)
+    assert (row.status, row.provider_code, row.charged) == (becomes_, code, 1)
+    row = reported(row, "delivered", at=EVENING + HOUR)  # from now on it is its own
+    assert row.status is Status.DELIVERED
+
+
+REPORTS = (
+    (FIRST, "submitted", None),
+    (FIRST, "undeliverable", "1180"),
+    (FIRST, "delivered", None),
+    (SECOND, "submitted", None),
+    (SECOND, "undeliverable", "1170"),
+    (SECOND, "rejected", "1490"),
+)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.UNKNOWN, Status.SENDING, Status.SENT])
+@pytest.mark.parametrize("size", [2, 3])
+def test_any_order_of_what_is_said_of_either_attempt_ends_alike(clinic: Clinic, status: Status, size: int) -> None:
+    row = doubted(clinic)
+    claim = None if status is Status.QUEUED else SECOND
+    said = [one for one in REPORTS if claim or one[0] == FIRST]
+    turn = 0
+    for subset in combinations(said, min(size, len(said))):
+        outcomes = set()
+        for order in permutations(subset):
+            turn += 1
+            clinic.change(row, status=status, claim=claim, provider_id=None, provider_code=None, sent_at=None)
+            for attempt, what, code in order:
+                at = EVENING + timedelta(minutes=turn)
+                reported(row, what, code, at=at, ref=reference(row.id, attempt), uuid=f"uuid-{attempt}")
+            outcomes.add((message(row.id).status, message(row.id).provider_code))
+        assert len(outcomes) == 1, (subset, outcomes)
 
 
 # --- the worklist -----------------------------------------------------------------------------------------------

@@ -305,19 +305,6 @@ def test_what_nobody_knows_is_kept_and_left(clinic: Clinic) -> None:
     assert timedelta(minutes=75) > WAIT_FOR_MESSAGE
 
 
-def test_a_report_of_an_earlier_try_is_told_and_changes_nothing(clinic: Clinic) -> None:
-    message = sent(clinic, InDoubt("dropped"))
-    first = of(message, "delivered", LATER, uuid="uuid-1")
-    with store.transaction(clinic.id) as session:  # as staff do who send it again
-        row = session.get_one(Message, message.id)
-        row.status, row.claim, row.next_at = Status.QUEUED, None, PASS_AT
-    report(first, LATER)
-    work(LATER)
-    message = the_log()["a"]
-    assert (message.status, message.provider_id) == (Status.QUEUED, None)
-    assert steps(message)[-1] == ("earlier-attempt", "delivered;")
-
-
 def test_another_practices_message_is_its_own(clinic: Clinic, app: Flask) -> None:
     ours = sent(clinic)
     other = Clinic("northgate")

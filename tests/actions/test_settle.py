@@ -15,6 +15,7 @@ from portal import store
 from portal.actions.deliver import deliver
 from portal.actions.receipts import work_on_events
 from portal.actions.remind import run_pass
+from portal.actions.resend import send_again
 from portal.actions.settle import MISSED_AFTER, SETTLE_AFTER, ask, find_way, is_due
 from portal.actions.sweep import LEASE, sweep
 from portal.core.receipts import reference
@@ -26,7 +27,9 @@ from portal.sms.simulator import Options, Simulator
 from portal.store.host import STALE_WEBHOOK
 from portal.store.messages import Message
 from portal.store.provider_events import EventKind, ProviderEvent
-from tests.actions.test_remind import events, the_log
+from portal.store.worklist import state_of
+from tests.actions.by_staff import DANA, message
+from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 from tests.reported import a_receipt, report, work
 
@@ -156,6 +159,23 @@ def test_several_in_doubt_are_asked_about_at_once(sent: Any, simulator: Simulato
     sent(plan, count=4)
     assert settle(HALF_AN_HOUR, records) == 3
     assert [the_log()[str(n)].status for n in range(4)] == [Status.UNKNOWN] + [Status.DELIVERED] * 3
+
+
+def test_queued_again_by_staff_it_is_asked_about_while_it_waits(
+    sent: Any, simulator: Simulator, records: Reports
+) -> None:
+    sent([{"to": "+61491570006", "fault": "drop"}, TAKEN | {"receipts": [], "ends": "delivered"}], count=2)
+    for row in the_log().values():
+        send_again("riverside", row.id, state_of(row), True, DANA, HALF_AN_HOUR - timedelta(minutes=1))
+    assert settle(HALF_AN_HOUR - timedelta(seconds=1), records) == 0
+    assert settle(HALF_AN_HOUR, records) == 1
+    assert sorted(row.status for row in the_log().values()) == [Status.DELIVERED, Status.QUEUED]
+    assert balance() == 98
+    (other,) = (row for row in the_log().values() if row.status is Status.QUEUED)
+    assert [event for _, event, _ in events(other)] == ["queued", "unknown", "sent-again-by-staff", "no-record"]
+    assert not is_due(HALF_AN_HOUR + timedelta(seconds=30))
+    sweep(PASS_AT + timedelta(hours=24))
+    assert message(other.id).status is Status.UNKNOWN
 
 
 # --- receipts without webhooks --------------------------------------------------------------------------------
