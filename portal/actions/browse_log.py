@@ -23,8 +23,9 @@ _STEP = 500  # rows read at once
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for. `search`: as typed. `business` and `appointment`: the export's ids; `patient_id`: the
-    row's. `first_day` and `last_day`: by the clocks of that business, or else of the practice's first."""
+    """What is looked for. `search`: as typed. `business` and `appointment`: the export's ids; `patient_id`,
+    `broadcast_id` (a message to many): the rows'. `first_day` and `last_day`: by the clocks of that business, or else
+    of the practice's first."""
 
     search: str = ""
     status: Status | None = None
@@ -36,6 +37,7 @@ class Asked:
     last_day: date | None = None
     appointment: str | None = None
     patient_id: int | None = None
+    broadcast_id: int | None = None
 
 
 EVERYTHING = Asked()
@@ -139,6 +141,7 @@ def _filter(session: Session, businesses: Sequence[Business], asked: Asked) -> F
         until=_begins(asked.last_day + timedelta(days=1), zone_name) if asked.last_day else None,
         appointment_id=appointment_id,
         patient_id=asked.patient_id,
+        broadcast_id=asked.broadcast_id,
     )
 
 

@@ -170,13 +170,14 @@ def list_queued(session: Session, broadcast_id: int) -> list[tuple[int, int, boo
     return list(
         session.execute(
             select(Message.id, Message.charged, Message.was_in_doubt).where(
-                Message.id.in_(_texts_of(broadcast_id)), Message.status == Status.QUEUED
+                Message.id.in_(texts_of(broadcast_id)), Message.status == Status.QUEUED
             )
         )
     )
 
 
-def _texts_of(broadcast_id: int) -> Any:
+def texts_of(broadcast_id: int) -> Select[int | None]:
+    """The ids of its texts."""
     return select(BroadcastRecipient.message_id).where(BroadcastRecipient.broadcast_id == broadcast_id)
 
 
@@ -242,7 +243,7 @@ def count_progress(session: Session, broadcast_id: int) -> Progress:
         .where(BroadcastRecipient.broadcast_id == broadcast_id)
         .group_by(Message.status, BroadcastRecipient.reasons)
     ).all()
-    credits = session.scalar(select(func.sum(Message.charged)).where(Message.id.in_(_texts_of(broadcast_id))))
+    credits = session.scalar(select(func.sum(Message.charged)).where(Message.id.in_(texts_of(broadcast_id))))
     return Progress(
         {status: count for status, _, count in rows if status is not None},
         {reasons: count for status, reasons, count in rows if status is None},

@@ -18,6 +18,7 @@ from portal.core.search import Query
 from portal.core.states import Direction, Kind, Status
 from portal.store import search
 from portal.store.appointments import Appointment
+from portal.store.broadcasts import texts_of
 from portal.store.messages import BUT_REMINDERS, Message, has_reason, message_at
 from portal.store.patients import Patient
 from portal.store.practices import Business
@@ -73,6 +74,7 @@ class Filter:
     until: datetime | None = None
     appointment_id: int | None = None
     patient_id: int | None = None
+    broadcast_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def _conditions(wanted: Filter) -> tuple[list[_Condition], list[_Condition]]:
     each: list[list[_Condition]] = []
     if wanted.appointment_id is not None:
         each.append([Message.appointment_id == wanted.appointment_id])
+    if wanted.broadcast_id is not None:
+        each.append([Message.id.in_(texts_of(wanted.broadcast_id))])
     if wanted.patient_id is not None:
         each.append([Message.patient_id == wanted.patient_id])
     if wanted.reason is not None:

@@ -135,6 +135,7 @@ def _asked() -> Asked:
         first_day=_day(given.get("from")),
         last_day=_day(given.get("to")),
         patient_id=row_id(given.get("patient", type=int)),
+        broadcast_id=row_id(given.get("broadcast", type=int)),
     )
 
 
@@ -150,6 +151,7 @@ def _address(asked: Asked) -> dict[str, Any]:
         "from": asked.first_day,
         "to": asked.last_day,
         "patient": asked.patient_id,
+        "broadcast": asked.broadcast_id,
     }
     return {name: str(value) for name, value in named.items() if value}
 

@@ -89,8 +89,9 @@ def check(page: Page, name: str, width: int) -> None:
     found = Axe().run(page)
     assert found.violations_count == 0, (name, found.generate_report())
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-    inputs = "main form input:not([type=checkbox], [type=hidden])"
-    touched = f"{inputs}, main select, main button, main summary, main textarea, main .fix, label.confirm"
+    inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"
+    others = "main select, main button, main summary, main textarea, main .fix, label.confirm, fieldset label"
+    touched = f"{inputs}, {others}"
     for control in page.locator(touched).all():
         box = control.bounding_box()
         assert box is None or box["height"] >= 43.9, (name, control.evaluate("one => one.outerHTML"))
