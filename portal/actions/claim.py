@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.queue_text import SENT_WITHIN, Later, hours_begin_at, put_off
 from portal.actions.remind import fingerprint
 from portal.actions.stop import Stop, stop_messages, stops_of
 from portal.core.reasons import Reason
@@ -85,10 +86,14 @@ def claim(
         *sorted(reminders.values(), key=store.facts.in_turn),
     ]
     ready: list[_Ready] = []
+    waiting: list[Later] = []
     for one in to_send:
         message = one.message
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
+            continue
+        if later := _after_hours(one, message, practice, now):
+            waiting.append(later)
             continue
         answer = _ask_again(one, message, practice, credits, token, preparer, now)
         if isinstance(answer, Stop):
@@ -98,8 +103,24 @@ def claim(
             credits += message.charged - answer.attempt.charged
             ready.append(answer)
     stop_messages(session, practice.id, stops, now)
+    put_off(session, practice.id, waiting, now)
     _take(session, practice, ready, token, now)
     return [one.attempt for one in ready]
+
+
+def _after_hours(
+    one: Reminder | Text | Answer, message: MessageState, practice: Practice, now: datetime
+) -> Later | None:
+    """Where staff sent it, and it would go outside the practice's hours for texts: it waited too long."""
+    deadline_at = message.deadline_at
+    if isinstance(one, Answer) or not message.written_by or deadline_at is None or has_come(deadline_at, now):
+        return None
+    goes_at = hours_begin_at(practice, one.timezone, now)
+    if goes_at is None:
+        return None
+    if isinstance(one, Text):  # a reminder goes until its appointment begins
+        deadline_at = max(deadline_at, goes_at + SENT_WITHIN)
+    return Later(message.id, goes_at, deadline_at)
 
 
 def _ask_again(

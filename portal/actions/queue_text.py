@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,6 +16,9 @@ from portal.core.states import Status
 from portal.core.timing import local, texting_at
 from portal.store.messages import Message
 from portal.store.practices import Practice
+
+# A text speaks of now: staff learn on the worklist that it did not go, and decide anew.
+SENT_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,44 @@ def queue_texts(
     ids = _write(session, practice, texts, [_values(practice, text, who, now) | of_form for text in texts])
     events: list[dict[str, Any]] = []
     for id_, text in zip(ids, texts, strict=True):
-        of_message = {"practice_id": practice.id, "message_id": id_, "at": now}
-        events.append(of_message | {"event": event, "detail": plain(who.name)})
+        own = {"practice_id": practice.id, "message_id": id_, "at": now}
+        events.append(own | {"event": event, "detail": plain(who.name)})
         if text.goes_at and text.goes_at > now:
-            wall = text.goes_at.replace(tzinfo=None).isoformat(timespec="minutes")
-            events.append(of_message | {"event": PUT_OFF, "detail": wall})
+            events.append(own | _waits(text.goes_at))
     store.messages.record_events(session, events)
     amounts = {id_: text.charged - (text.decision.parts or 0) for id_, text in zip(ids, texts, strict=True)}
     store.credits.record_of_messages(session, practice.id, amounts, now)
     return ids
+
+
+def _waits(until: datetime) -> dict[str, str]:
+    """`until`: by the clocks of the patient's business."""
+    return {"event": PUT_OFF, "detail": until.replace(tzinfo=None).isoformat(timespec="minutes")}
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A text that staff queued, and that could not go before the practice's hours for texts were over."""
+
+    message_id: int
+    goes_at: datetime  # by the clocks of the patient's business
+    deadline_at: datetime
+
+
+def put_off(session: Session, practice_id: str, texts: Sequence[Later], now: datetime) -> None:
+    """They wait for their hours, as they would if they were sent now. The practice is locked."""
+    columns = [
+        {"id": one.message_id, "next_at": one.goes_at, "enqueued_at": None, "deadline_at": one.deadline_at}
+        for one in texts
+    ]
+    store.messages.update_messages(session, [{"practice_id": practice_id} | row for row in columns])
+    store.messages.record_events(
+        session,
+        [
+            {"practice_id": practice_id, "message_id": one.message_id, "at": now} | _waits(one.goes_at)
+            for one in texts
+        ],
+    )
 
 
 def _write(

@@ -8,12 +8,11 @@ from typing import Literal, Protocol
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import ToQueue, hours_begin_at, queue_texts, say_when, waits_until
+from portal.actions.queue_text import SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_when, waits_until
 from portal.actions.recipient import Obstacle, find_recipient, obstacles
 from portal.actions.remind import fingerprint
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.write import (
-    SENT_WITHIN,
     CannotGo,
     MayNotSend,
     Writer,

@@ -4,12 +4,12 @@ import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import ToQueue, hours_begin_at, queue_texts, say_when
+from portal.actions.queue_text import SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_when
 from portal.actions.recipient import Obstacle, Recipient, find_recipient, obstacles
 from portal.actions.remind import identity
 from portal.actions.replies import mark_answered
@@ -28,8 +28,6 @@ from portal.core.wording import Words
 from portal.store.facts import Found, usable_template
 from portal.store.messages import Message
 
-# It speaks of now: staff learn on the worklist that it did not go, and decide anew.
-SENT_WITHIN = timedelta(hours=1)
 _FORM_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 

@@ -24,9 +24,10 @@ _NEVER = datetime(1, 1, 1)  # noqa: DTZ001  a wall time, which no text shows
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message of no appointment, and the facts that decide on it."""
+    """A message of no appointment, and the facts that decide on it. `timezone`: of the patient's business, or UTC."""
 
     patient_id: int
+    timezone: str
     created_at: datetime
     facts: Facts
     message: MessageState
@@ -42,8 +43,9 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
     if not message_ids:
         return {}
     rows = session.execute(
-        select(Patient, Message.created_at, is_marketing, *MESSAGE_STATE)
+        select(Patient, Business.timezone, Message.created_at, is_marketing, *MESSAGE_STATE)
         .join(Patient, Patient.id == Message.patient_id)
+        .join(Business, Business.id == Message.business_id, isouter=True)
         .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
         .order_by(Message.id)
     ).all()
@@ -55,6 +57,7 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
     texts = [
         Text(
             patient.id,
+            timezone or "UTC",
             created_at,
             replace(
                 facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
@@ -62,7 +65,7 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
             ),
             MessageState(*state),
         )
-        for patient, created_at, is_for_marketing, *state in rows
+        for patient, timezone, created_at, is_for_marketing, *state in rows
     ]
     return {text.message.id: text for text in texts}
 

@@ -7,6 +7,7 @@ from flask import Flask
 
 from portal import store
 from portal.actions.diagnose import diagnose
+from portal.actions.remind import run_pass
 from portal.actions.show_message import NoSuchMessage, show_message
 from portal.actions.sweep import sweep, take_due
 from portal.actions.take_back import TooLate, take_back
@@ -58,6 +59,34 @@ def test_a_text_written_at_night_goes_in_the_morning(clinic: Clinic, line: Line)
     line.send([id_], at=MORNING)
     assert [text for _, text in line.taken] == ["Please call us."]
     assert message(id_).status is Status.SENT
+
+
+@pytest.mark.parametrize("is_reminder", [False, True])
+def test_what_could_not_go_before_the_hours_were_over_waits_for_the_morning(
+    app: Flask, line: Line, is_reminder: bool
+) -> None:
+    clinic = Clinic()
+    visit = clinic.book("a")
+    late = PASS_AT + 10 * HOUR + timedelta(minutes=50)
+    id_ = write(at=late, appointment_id=visit.id if is_reminder else None)
+    after_nine = late + timedelta(minutes=20)  # the workers were gone until now
+    line.send([id_], at=after_nine)
+    row = message(id_)
+    assert (line.taken, row.status, row.next_at, row.enqueued_at) == ([], Status.QUEUED, MORNING, None)
+    assert row.deadline_at == (visit.starts_at if is_reminder else MORNING + HOUR)
+    assert events(row)[-1] == (after_nine, "put-off", "2031-05-08T08:00")
+    sweep(MORNING)
+    line.send(due(MORNING), at=MORNING)
+    assert (len(line.taken), message(id_).status, balance()) == (1, Status.SENT, 99)
+
+
+def test_an_automatic_reminder_keeps_its_own_hours(app: Flask, line: Line) -> None:
+    clinic = Clinic(texts_from=12, texts_until=13)
+    clinic.book("a")
+    result = run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert result
+    line.send(result.message_ids)
+    assert len(line.taken) == 1
 
 
 def test_one_that_does_not_go_in_the_morning_either_is_too_late(clinic: Clinic) -> None:
