@@ -87,7 +87,8 @@ def clinic(app: Flask) -> Clinic:
     run_pass(clinic.id, PASS_AT + timedelta(hours=2), PASS_AT + timedelta(hours=2))  # South's first hour
     write(clinic, "Dora", "Please bring your X-ray", created_at=PASS_AT + DAY)
     inbound = {"direction": Direction.INBOUND, "kind": Kind.REPLY, "status": Status.RECEIVED}
-    write(clinic, "Emil", "Thanks, I will", created_at=PASS_AT + 2 * DAY, **inbound)
+    numbers = {"sender": "+61491570156", "to": "+61480000099"}
+    write(clinic, "Emil", "Thanks, I will", created_at=PASS_AT + 2 * DAY, **inbound, **numbers)
     return clinic
 
 
