@@ -13,8 +13,8 @@ from portal.core.typed_text import in_braces, problem_with, tidy
 # In which it can be taken back before the first text goes.
 PAUSE = timedelta(minutes=2)
 _FURTHEST = timedelta(days=60)
-# Also just before the hours for texts end: a queue takes its time.
-_SENT_WITHIN = timedelta(hours=1)
+# After the hours for texts: what the workers meet then waits for the morning, as each text by staff.
+_STRAGGLES = timedelta(hours=1)
 
 
 class Purpose(StrEnum):
@@ -145,8 +145,8 @@ def _full_minute(at: datetime) -> datetime:
 
 
 def deadline(at: datetime, zone: str, texts_until: int) -> datetime:
-    """Until when a text that goes at `at` may be sent: a long queue has the whole day, but not the night."""
-    return max(hours_end_at(at, zone, texts_until), at + _SENT_WITHIN)
+    """Until when a text that goes at `at` may be sent: a long queue has the whole day."""
+    return hours_end_at(at, zone, texts_until) + _STRAGGLES
 
 
 def state_of(goes: datetime, *, is_recorded: bool, is_taken_back: bool, is_under_way: bool, now: datetime) -> State:

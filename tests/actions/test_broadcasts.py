@@ -234,6 +234,17 @@ def test_the_sweep_hands_the_texts_to_the_workers_when_their_time_has_come(clini
     assert len(line.taken) == 2
 
 
+def test_what_is_left_when_the_hours_end_waits_for_the_morning(clinic: Clinic, line: Line) -> None:
+    evening = PASS_AT.replace(hour=10, minute=57)  # 8:57pm in Sydney
+    press(now=evening)
+    line.send([one.id for one in texts()], PASS_AT.replace(hour=11, minute=0))
+    assert line.taken == []
+    morning = PASS_AT + timedelta(hours=22)
+    assert {(one.status, one.next_at) for one in texts()} == {(Status.QUEUED, morning)}
+    line.send([one.id for one in texts()], morning)
+    assert len(line.taken) == 2
+
+
 # --- twice, taken back, two practices -------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from portal.store.credits import CreditEntry
 from portal.store.messages import Message
 from portal.store.patients import Patient, PhoneRow
 from tests.builders import PASS_AT, Clinic, an_appointment
+from tests.hosts import running
 from tests.processes import ROOT, environment_of, wait_until
 
 from .broadcasting import DANA, THURSDAY, credits, press, shown
@@ -126,3 +127,18 @@ def test_written_after_its_time_it_is_handed_over_at_once(clinic: Clinic) -> Non
     sent = press(text=TEXT, whom=EVERYBODY)
     late = PASS_AT + timedelta(minutes=3)
     assert len(record_more(clinic.id, sent.broadcast_id, late).due) == AT_ONCE
+
+
+def test_the_workers_take_up_what_the_page_has_begun_and_send_it(settings: Settings) -> None:
+    with running(settings) as host:
+        clinic = Clinic(credits=2 * MANY)
+        with store.transaction(clinic.id) as session:
+            add_patients(session)
+        sent = press(text=TEXT, whom=EVERYBODY)
+        # Nobody enqueued the rest, as where Redis is away: they sweep as they start.
+        host.start_workers(1, PORTAL_TEST_CLOCK=(PASS_AT + timedelta(minutes=6)).isoformat())
+        wait_until(lambda: shown(sent.broadcast_id).row.broadcast.recorded_at is not None and host.is_idle(), 300)
+        taken = [one.to for one in host.simulator.messages]
+        assert len(taken) == len(set(taken)) == MANY - WITHOUT
+        after = shown(sent.broadcast_id)
+        assert (after.row.state, after.by_status) == (State.DONE, {Status.SENT: MANY - WITHOUT})

@@ -59,6 +59,7 @@ def test_every_step_is_accessible_and_fits(open_page: Open, width: str, scheme: 
     page.get_by_role("button", name="Use this template").click()
     text = page.get_by_label("Your text")
     expect(text).to_have_value(re.compile("^Hello {{Patient.FirstName}}"))
+    page.wait_for_load_state()  # its scripts, too, are there
     text.fill(ILL)
     expect(page.locator(".bubble")).to_have_text("Hi Mia, Dr Marsh is ill: we will ring you about 9:30am tomorrow.")
     page.get_by_label("Care").check()
