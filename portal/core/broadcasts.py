@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from portal.core.phrases import listed, on, plain
+from portal.core.phrases import day, listed, on, plain
 from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, values
 from portal.core.timing import TimeError, hours_end_at, resolve, texting_at
 from portal.core.typed_text import in_braces, problem_with, tidy
@@ -67,15 +67,11 @@ def whom_in_words(whom: Whom, today: date, business: str, practitioner: str, app
         return f"Everybody with an appointment {on(whom.day, today)}{of}{at}{for_}{also}"
     if whom.seen_since is not None:
         by = f" by {plain(practitioner)}" if practitioner else ""
-        return f"Patients seen since {_date(whom.seen_since)}{by}{at}"
+        return f"Patients seen since {day(whom.seen_since, None)}{by}{at}"
     if practitioner or at:
         of = f" of {plain(practitioner)}" if practitioner else ""
         return f"Patients{of}{at}"
     return "All patients"
-
-
-def _date(day: date) -> str:
-    return on(day, None).partition(" ")[2]
 
 
 # --- the text -----------------------------------------------------------------------------------------------

@@ -236,18 +236,18 @@ class Progress:
 
 
 def count_progress(session: Session, broadcast_id: int) -> Progress:
+    charged = select(func.sum(Message.charged)).where(Message.id.in_(texts_of(broadcast_id))).scalar_subquery()
     rows = session.execute(
-        select(Message.status, BroadcastRecipient.reasons, func.count())
+        select(Message.status, BroadcastRecipient.reasons, func.count(), charged)
         .select_from(BroadcastRecipient)
         .join(Message, Message.id == BroadcastRecipient.message_id, isouter=True)
         .where(BroadcastRecipient.broadcast_id == broadcast_id)
         .group_by(Message.status, BroadcastRecipient.reasons)
     ).all()
-    credits = session.scalar(select(func.sum(Message.charged)).where(Message.id.in_(texts_of(broadcast_id))))
     return Progress(
-        {status: count for status, _, count in rows if status is not None},
-        {reasons: count for status, reasons, count in rows if status is None},
-        credits or 0,
+        {status: count for status, _, count, _ in rows if status is not None},
+        {reasons: count for status, reasons, count, _ in rows if status is None},
+        (rows[0][3] if rows else None) or 0,
     )
 
 

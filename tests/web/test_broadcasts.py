@@ -196,6 +196,24 @@ def test_the_check_of_a_narrow_choice_takes_at_most_8_queries(client: FlaskClien
         assert len(seen) <= 8, (path, "\n".join(seen))
 
 
+def test_who_may_not_mend_it_reads_who_can_within_8_queries(app: Flask, client: FlaskClient) -> None:
+    clinic = Clinic(credits=1)
+    a_day(clinic)
+    press()
+    reception = sign_in(visitor(app), Role.RECEPTION)
+    narrow = {"practitioner": clinic.practitioner.id, "business": clinic.business.id, "type": clinic.type.id}
+    token = form_token(reception.get("/broadcasts/new").text)
+    for ask in (
+        lambda: reception.get("/broadcasts/1"),
+        lambda: reception.post("/broadcasts/check", data=FORM | narrow | {"csrf_token": token}),
+    ):
+        with counted_queries() as seen:
+            page = ask()
+        assert len(seen) <= 8, "\n".join(seen)
+        assert "Not enough SMS credits" in page.text
+        assert "Dana Owner can" in in_one_line(page.text)
+
+
 def test_the_unreached_are_paged(client: FlaskClient, app: Flask) -> None:
     clinic = Clinic()
     with store.transaction(clinic.id) as session:
