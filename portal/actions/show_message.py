@@ -47,7 +47,7 @@ class Step:
 class Shown:
     """`explanation`: why, what holds now and what mends it; None where the message is of a time to which the
     appointment is no longer, or of no appointment. Then `explained` says why, as it was recorded. `left`: who said to
-    leave it as it is, where it is in doubt. `broadcast_id`: the message to many that it is of."""
+    leave it as it is, where it is in doubt."""
 
     entry: Entry
     country: str
@@ -56,7 +56,6 @@ class Shown:
     explained: tuple[Explained, ...]
     explanation: Explanation | None
     left: DealtWith | None
-    broadcast_id: int | None = None
 
 
 def show_message(practice_id: str, message_id: int, now: datetime, allowed: Collection[Permission]) -> Shown:
@@ -79,9 +78,7 @@ def show_message(practice_id: str, message_id: int, now: datetime, allowed: Coll
             practice = store.practices.get_practice(session, practice_id)
             explained = explain(message.reasons, _of_a_former_time(session, entry, events, now), ())
         left = _find_left(session, message)
-        broadcast_id = store.broadcasts.find_of_message(session, message_id) if message.own_words else None
-    shown = _shown(entry, practice.country, events, explained, None, left, now)
-    return replace(shown, broadcast_id=broadcast_id)
+    return _shown(entry, practice.country, events, explained, None, left, now)
 
 
 def _find_left(session: Session, message: Message) -> DealtWith | None:

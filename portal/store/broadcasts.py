@@ -121,11 +121,14 @@ def find_by_form(session: Session, form_key: str) -> Broadcast | None:
     return session.scalar(select(Broadcast).where(Broadcast.form_key == form_key))
 
 
-def find_of_message(session: Session, message_id: int) -> int | None:
-    """The message to many that a text is of."""
-    found = select(BroadcastRecipient.broadcast_id).where(BroadcastRecipient.message_id == message_id)
-    return session.scalar(found.limit(1))
-
+# The message to many that a text is of.
+broadcast_of = (
+    select(BroadcastRecipient.broadcast_id)
+    .where(BroadcastRecipient.message_id == Message.id)
+    .correlate(Message)
+    .limit(1)
+    .scalar_subquery()
+)
 
 is_marketing = exists().where(
     BroadcastRecipient.message_id == Message.id,

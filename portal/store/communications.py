@@ -18,7 +18,7 @@ from portal.core.search import Query
 from portal.core.states import Direction, Kind, Status
 from portal.store import search
 from portal.store.appointments import Appointment
-from portal.store.broadcasts import texts_of
+from portal.store.broadcasts import broadcast_of, texts_of
 from portal.store.messages import BUT_REMINDERS, Message, has_reason, message_at
 from portal.store.patients import Patient
 from portal.store.practices import Business
@@ -32,7 +32,8 @@ REACH = 2_000  # messages
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message, and whom it is about. The two ids are the export's; what it is not about is None."""
+    """A message, and whom it is about. The two ids are the export's; what it is not about is None. `broadcast_id`: of
+    the message to many that it is part of, where one entry was asked for."""
 
     message: Message
     appointment: str | None
@@ -45,6 +46,7 @@ class Entry:
     last_name: str | None
     business: str | None
     timezone: str | None
+    broadcast_id: int | None = None
 
     @property
     def at(self) -> datetime:
@@ -139,7 +141,8 @@ def list_by_id(session: Session, message_ids: Collection[int]) -> list[Entry]:
 
 
 def find_entry(session: Session, message_id: int) -> Entry | None:
-    return next(iter(list_by_id(session, [message_id])), None)
+    one = _entry().add_columns(broadcast_of).where(Message.id == message_id)
+    return next(iter(_entries(session, one)), None)
 
 
 def _entry() -> _Rows:

@@ -156,9 +156,9 @@ def test_a_reminder_goes_again_in_its_row_as_its_template_is_now(clinic: Clinic,
     assert queued.deadline_at == PASS_AT + timedelta(hours=23, minutes=30)
     assert events(queued)[-1] == (EVENING, "sent-again-by-staff", "Dana")
     clinic.change(clinic.template, body="Changed meanwhile")
-    line.send([row.id], at=PASS_AT + 20 * HOUR)
+    line.send([row.id], at=PASS_AT + 10 * HOUR)
     assert line.taken == [("61491570006", "Tomorrow, Mia!")]
-    shown = show_message(clinic.id, row.id, PASS_AT + 20 * HOUR, MAY[Role.OWNER])
+    shown = show_message(clinic.id, row.id, PASS_AT + 10 * HOUR, MAY[Role.OWNER])
     assert "Dana sent it again: it was scheduled" in [step.says for step in shown.steps]
     assert balance() == 99
 
