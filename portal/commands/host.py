@@ -30,6 +30,7 @@ CLOCK_SECONDS = 60.0
 WEB_PORT = 8080
 SIMULATOR_PORT = 8085
 HOST = "127.0.0.1"  # for others a web server with https stands in front
+THREADS = 8
 
 port_type = click.IntRange(1, 65535)
 
@@ -148,7 +149,7 @@ def web(port: int) -> None:
         _say_the_set_up_code(here.settings, port)
     try:
         server = waitress.create_server(
-            app, host=HOST, port=port, threads=8, ident=None, **proxy_options(here.settings)
+            app, host=HOST, port=port, threads=THREADS, ident=None, **proxy_options(here.settings)
         )
     except OSError as error:
         raise Failed(f"Port {port} cannot be used ({error.strerror}): choose another with --port.") from None
