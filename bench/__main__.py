@@ -190,8 +190,9 @@ def bench_pages(on: Host, kinds: Sequence[str], messages: int, runs: int) -> Non
     _say(f"### (d) Each page and search at {many.messages:,} messages, and at {few.messages:,}")
     _say()
     _say(
-        f"Of one practice with {many.patients:,} patients, and with {few.patients:,}. Milliseconds in the process, "
-        "without a web server, the two in turn; p95 of the large practice, and its ratio to that of an empty page."
+        f"Of one practice with {many.patients:,} patients, and with {few.patients:,}. Milliseconds until the whole "
+        "page is there, over HTTP from the portal's own web server, the two in turn; p95 of the large practice, and "
+        "its ratio to that of an empty page."
     )
     _say()
     for label, rows in tables:

@@ -1,14 +1,17 @@
 """Each page and search in a small practice and in a large one, and against a page that holds nothing."""
 
+import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from http.client import HTTPConnection
+from multiprocessing.connection import Connection
 from statistics import median, quantiles
 
-from flask import Flask, render_template
-from flask.testing import FlaskClient
+import waitress
+from flask import render_template
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
@@ -16,6 +19,7 @@ from bench import scene
 from bench.databases import Database, Host
 from bench.fill import appointment_ids, fill
 from portal import clock, store
+from portal.commands.host import HOST, THREADS
 from portal.core.roles import Role
 from portal.core.timing import PASSES_A_DAY
 from portal.store.database import db
@@ -28,6 +32,7 @@ AHEAD = 8  # days of appointments that are still to come
 MESSAGES_A_PATIENT = 20
 SMALL = 10_000  # messages
 EMPTY = "an empty page"
+WARMING_UP = 12  # rounds: after ten PostgreSQL plans a statement no more
 _USER = "bench"
 
 
@@ -143,14 +148,15 @@ def paths(size: Size) -> dict[str, str]:
 def time_pages(small: Database, large: Database, sizes: tuple[Size, Size], rounds: int) -> dict[str, Timed]:
     """Every page in each round, small and large in turn: each first in every other round."""
     timed = {name: Timed([], []) for name in paths(sizes[0])}
-    with _client(small, sizes[0]) as of_small, _client(large, sizes[1]) as of_large:
-        both = [(of_small, sizes[0]), (of_large, sizes[1])]
-        for round_ in range(rounds + 2):  # the first two warm up
+    paths_of_small, paths_of_large = map(paths, sizes)
+    with _browser(small, sizes[0]) as of_small, _browser(large, sizes[1]) as of_large:
+        for round_ in range(rounds + WARMING_UP):
             for name, one in timed.items():
-                for client, size in both if round_ % 2 else both[::-1]:
-                    took = _get(client, size, name)
-                    if round_ >= 2:
-                        (one.small if client is of_small else one.large).append(took)
+                both = [(of_small, paths_of_small[name], one.small), (of_large, paths_of_large[name], one.large)]
+                for browser, path, kept in both if round_ % 2 else both[::-1]:
+                    took = browser.get(path)
+                    if round_ >= WARMING_UP:
+                        kept.append(took)
     return timed
 
 
@@ -158,37 +164,50 @@ def p95(milliseconds: list[float]) -> float:
     return quantiles(milliseconds, n=20)[-1]
 
 
+@dataclass(frozen=True)
+class _Browser:
+    """One connection to a web server of its own, in a process of its own, as the browser of who is signed in."""
+
+    connection: HTTPConnection
+    cookie: str
+
+    def get(self, path: str) -> float:
+        """The milliseconds until all of the page is there."""
+        started = time.perf_counter()
+        self.connection.request("GET", path, headers={"Cookie": self.cookie})
+        answer = self.connection.getresponse()
+        answer.read()
+        took = time.perf_counter() - started
+        assert answer.status == 200, (path, answer.status)
+        return took * 1000
+
+
 @contextmanager
-def _client(database: Database, size: Size) -> Iterator[FlaskClient]:
+def _browser(database: Database, size: Size) -> Iterator[_Browser]:
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    server = spawn.Process(target=_serve, args=(database, size, there), daemon=True)
+    server.start()
+    try:
+        port, cookie = here.recv()
+        yield _Browser(HTTPConnection(HOST, port), cookie)
+    finally:
+        server.kill()
+        server.join()
+
+
+def _serve(database: Database, size: Size, tell: Connection) -> None:
+    """As `portal web` does, on a port that is free."""
     app = database.app()
-    clock.start_at(_now(size))
-    _add_an_empty_page(app)
+    now = scene.pass_at(size.days) - timedelta(minutes=5)  # before the first day's reminders that are still to go
+    app.before_request(lambda: clock.start_at(now))
+    app.add_url_rule("/empty", "empty", allow(SIGNED_IN)(lambda: render_template("page.html", section="")))
     client = app.test_client()
     with client.session_transaction() as session:
-        session["_user_id"] = _USER
-        session["_fresh"] = True
-        session["fs_cc"] = "set"
-    yield client
-    with app.app_context():
-        db.engine.dispose()
-
-
-def _add_an_empty_page(app: Flask) -> None:
-    view = allow(SIGNED_IN)(lambda: render_template("page.html", section=""))
-    app.add_url_rule("/empty", "empty", view)
-
-
-def _now(size: Size) -> datetime:
-    """Before the first day's reminders that are still to go: each practice has a clock of its own."""
-    return scene.pass_at(size.days) - timedelta(minutes=5)
-
-
-def _get(client: FlaskClient, size: Size, name: str) -> float:
-    clock.start_at(_now(size))
-    path = paths(size)[name]
-    started = time.perf_counter()
-    answer = client.get(path)
-    answer.get_data()
-    took = time.perf_counter() - started
-    assert answer.status_code == 200, (path, answer.status_code)
-    return took * 1000
+        session.update({"_user_id": _USER, "_fresh": True, "fs_cc": "set"})
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = client.get_cookie(name)
+    assert cookie is not None
+    server = waitress.create_server(app, host=HOST, port=0, threads=THREADS, ident=None)
+    tell.send((server.effective_port, f"{name}={cookie.value}"))
+    server.run()

@@ -34,7 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(
         SECRET_KEY=config.secret_key(settings),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={} if settings.is_sqlite else {"pool_pre_ping": True},
+        # The connection used last comes first: it holds the statements that were prepared on it.
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_use_lifo": True, "pool_pre_ping": not settings.is_sqlite},
         MAX_CONTENT_LENGTH=1024 * 1024,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

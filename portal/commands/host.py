@@ -31,6 +31,7 @@ WEB_PORT = 8080
 SIMULATOR_PORT = 8085
 LARGEST_BODY = 2 * 1024 * 1024  # bytes: more is not even read; each page has a limit of its own
 HOST = "127.0.0.1"  # for others a web server with https stands in front
+THREADS = 8
 
 port_type = click.IntRange(1, 65535)
 
@@ -168,7 +169,7 @@ def web(port: int) -> None:
             app,
             host=HOST,
             port=port,
-            threads=8,
+            threads=THREADS,
             ident=None,
             max_request_body_size=LARGEST_BODY,
             **proxy_options(here.settings),

@@ -38,10 +38,12 @@ Unavailable = OperationalError
 _SQLITE = b"SQLite format 3"  # how such a file begins
 _EVERYTHING = object()
 _SCOPE = "practice_id"
+_WRITES = "writes"
 
 
 class IsolationError(Exception):
-    """A statement that would read or write rows without saying whose; always a programming error."""
+    """A statement that would read or write rows without saying whose, or write where it was to read; always a
+    programming error."""
 
 
 class Base(DeclarativeBase):
@@ -100,10 +102,12 @@ def row_id() -> Mapped[int]:
 @event.listens_for(Session, "do_orm_execute")
 def _narrow_to_the_practice(state: ORMExecuteState) -> None:
     scope = state.session.info.get(_SCOPE)
-    if scope is _EVERYTHING:
-        return
     if scope is None:
         raise IsolationError("a statement outside transaction(practice), reading(practice) or everything()")
+    if (state.is_insert or state.is_update or state.is_delete) and not state.session.info[_WRITES]:
+        raise IsolationError("a write where only reading was asked for")
+    if scope is _EVERYTHING:
+        return
     if state.is_orm_statement:
         state.statement = state.statement.options(
             with_loader_criteria(
@@ -120,6 +124,8 @@ def _narrow_to_the_practice(state: ORMExecuteState) -> None:
 
 @event.listens_for(Session, "before_flush")
 def _own_what_is_written(session: Session, *_: object) -> None:
+    if not session.info.get(_WRITES):
+        raise IsolationError("a write where only reading was asked for")
     scope = session.info.get(_SCOPE)
     if scope is _EVERYTHING:
         return
@@ -140,6 +146,7 @@ def _session(scope: object, *, write: bool) -> Iterator[Session]:
     if _SCOPE in session.info:
         raise IsolationError("a transaction inside another")
     session.info[_SCOPE] = scope
+    session.info[_WRITES] = write
     try:
         # On SQLite a writer says so at its start: a reader that turns writer midway cannot wait its turn.
         options: dict[str, Any] = {"portal_write": write}
@@ -147,10 +154,11 @@ def _session(scope: object, *, write: bool) -> Iterator[Session]:
             options["isolation_level"] = "REPEATABLE READ"  # all statements see the same; SQLite's do anyway
         session.connection(execution_options=options)
         yield session
-        if write:
-            session.commit()
+        # Readers too: at a rollback psycopg forgets the statements it has prepared, and each is planned anew.
+        session.commit()
     finally:
         session.info.pop(_SCOPE, None)
+        session.info.pop(_WRITES, None)
         db.session.remove()
 
 

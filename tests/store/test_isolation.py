@@ -113,6 +113,26 @@ def test_every_reference_between_owned_rows_holds_the_practice(app: Flask) -> No
                 assert key["constrained_columns"][0] == "practice_id", (table, key)
 
 
+def test_a_reader_writes_nothing(two: tuple[Clinic, Clinic]) -> None:
+    with store.reading("ours") as session, pytest.raises(IsolationError):
+        session.execute(update(Patient).values(email="x"))
+    with pytest.raises(IsolationError), store.reading("ours") as session:
+        session.scalars(select(Patient)).one().email = "x"
+    with store.reading("ours") as session:
+        assert session.scalars(select(Patient.email)).all() == [""]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_one_reader_has_prepared_serves_the_next(two: tuple[Clinic, Clinic]) -> None:
+    """Planning a page's longest query takes longer than all else about it."""
+    for _ in range(10):
+        with store.reading("ours") as session:
+            session.scalars(select(Patient)).all()
+    with db.engine.connect() as connection:
+        prepared = connection.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+    assert any("FROM patients" in statement for statement in prepared)
+
+
 def test_transactions_do_not_nest(two: tuple[Clinic, Clinic]) -> None:
     with store.reading("ours"), pytest.raises(IsolationError), store.reading("theirs"):
         pass
