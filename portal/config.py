@@ -67,8 +67,8 @@ class Settings:
 
 
 CANNOT_SEND = (
-    "Nothing can be sent: set VONAGE_API_KEY and VONAGE_API_SECRET "
-    "(or VONAGE_APPLICATION_ID and VONAGE_PRIVATE_KEY). Until then messages wait."
+    "Nothing can be sent: the portal has no account with the text provider yet, and messages wait. The administrator "
+    "sets VONAGE_API_KEY and VONAGE_API_SECRET (or VONAGE_APPLICATION_ID and VONAGE_PRIVATE_KEY)."
 )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from portal import store
 from portal.actions.ahead import read_times
 from portal.actions.show_message import NoSuchMessage
@@ -15,6 +17,7 @@ from portal.core.replies import Meaning
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.store.changes import Subject
 from portal.store.inbox import Row as Declined
+from portal.store.messages import Message
 from portal.store.practices import Practice
 from portal.store.worklist import DealtWith, Row, state_of
 
@@ -47,7 +50,6 @@ class Worklist:
     `done`: what is dealt with, the newest mark first."""
 
     declined: Sequence[Declined]
-
     open: Sequence[Row]
     done: Sequence[Row]
     counts: Mapping[Status, int]
@@ -58,8 +60,8 @@ class Worklist:
 
 
 def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
-    """Of appointments ahead, of texts by staff and of replies. In four queries; where they are
-    very many, those in doubt are among them."""
+    """Of appointments ahead, of texts by staff and of replies. In four queries; where they are very many, those in
+    doubt are among them."""
     since = now - timedelta(days=max(_DAYS, practice.lead_days + 1))
     with store.reading(practice.id) as session:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
@@ -99,15 +101,27 @@ def mark_dealt_with(practice_id: str, message_id: int, who: Who, now: datetime) 
         message = store.messages.find_message(session, message_id)
         if message is None:
             raise NoSuchMessage(message_id)
-        mark = store.worklist.find_mark(session, message_id)
-        state = state_of(message)
-        if mark and mark.state == state:
-            return
-        if mark:
-            mark.state, mark.at, mark.user_id, mark.by = state, now, who.user_id, who.name
-        else:
-            session.add(DealtWith(message_id=message_id, state=state, at=now, user_id=who.user_id, by=who.name))
-        note_change(session, who, now, Subject.MESSAGE, message_id, _DEALT_WITH, _OPEN, _DONE)
+        _mark(session, message, who, now)
+
+
+def mark_replaced(session: Session, message_id: int, patient_id: int, who: Who, now: datetime) -> None:
+    """Another text went in its place. Anything but a message to this patient that stopped is left. The practice is
+    locked."""
+    message = store.messages.find_message(session, message_id)
+    if message is not None and message.patient_id == patient_id and message.status in _STOPPED:
+        _mark(session, message, who, now)
+
+
+def _mark(session: Session, message: Message, who: Who, now: datetime) -> None:
+    mark = store.worklist.find_mark(session, message.id)
+    state = state_of(message)
+    if mark and mark.state == state:
+        return
+    if mark:
+        mark.state, mark.at, mark.user_id, mark.by = state, now, who.user_id, who.name
+    else:
+        session.add(DealtWith(message_id=message.id, state=state, at=now, user_id=who.user_id, by=who.name))
+    note_change(session, who, now, Subject.MESSAGE, message.id, _DEALT_WITH, _OPEN, _DONE)
 
 
 def take_up_again(practice_id: str, message_id: int, who: Who, now: datetime) -> None:

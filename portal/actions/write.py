@@ -15,6 +15,7 @@ from portal.actions.remind import identity
 from portal.actions.replies import mark_answered
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who
+from portal.actions.worklist import mark_replaced
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import called, counted, listed, moment
@@ -310,12 +311,14 @@ def send_text(
     *,
     appointment_id: int | None = None,
     revision: int | None = None,
+    in_place_of: int | None = None,
 ) -> int:
     """Queue it and take its credits; returns the message's id, which the caller enqueues. A form sent twice writes
     once and returns the same id.
 
     `appointment_id`: as that appointment's reminder, in its row; `revision`: as the page showed it (None: it was not
-    looked at). Raises MayNotSend, CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
+    looked at). `in_place_of`: a message that did not reach the patient; it is dealt with by this. Raises MayNotSend,
+    CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
     """
     text = tidy(text)
     problem = problem_with(text)
@@ -346,6 +349,8 @@ def send_text(
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
         if reminder is None:  # which answers nothing
             mark_answered(session, patient_id, writer.who, now)
+        if in_place_of is not None:
+            mark_replaced(session, in_place_of, patient_id, writer.who, now)
     return ids[0]
 
 

@@ -96,6 +96,7 @@ def send(patient_id: int) -> ResponseReturnValue:
             clock.now(),
             appointment_id=_row_id("appointment"),
             revision=_row_id("revision"),
+            in_place_of=_row_id("message"),
         )
     except (NoSuchPatient, NoSuchAppointment):
         abort(404)
