@@ -186,14 +186,17 @@ def _reports(settings: Settings, now: datetime) -> Iterator[Finding]:
             f"({reported['code']}: {cause(reported['code']).says})",
             "mend the account in Vonage's dashboard",
         )
-    if way.webhook_at:
-        yield _ok("reports", f"receipts and replies come by webhook, the last {lasting(now - way.webhook_at)} ago")
-    if way.polls:
+    for what, last_at in (("receipts", way.receipt_at), ("replies", way.reply_at)):
+        if last_at:
+            yield _ok("reports", f"{what} come by webhook, the last {lasting(now - last_at)} ago")
+    if way.asks_for_receipts or way.asks_for_replies:
         yield from _polling(settings, way, now)
 
 
 def _polling(settings: Settings, way: Way, now: datetime) -> Iterator[Finding]:
-    why = "a webhook came too late" if way.webhook_at else "no webhook has ever arrived"
+    asked = {"receipts": way.asks_for_receipts, "replies": way.asks_for_replies}
+    what = listed([name for name, is_asked in asked.items() if is_asked])
+    why = "a webhook came too late" if way.is_late else f"no webhook has ever brought {what}"
     try:
         with closing(Reports(account(settings))) as reports:
             list(reports.list_receipts(now - timedelta(minutes=1), now))
@@ -204,7 +207,7 @@ def _polling(settings: Settings, way: Way, now: datetime) -> Iterator[Finding]:
             "set VONAGE_API_KEY and VONAGE_API_SECRET, or let the provider reach PORTAL_PUBLIC_URL",
         )
     else:
-        yield _ok("reports", f"{why}: receipts and replies are fetched from the provider's records every few minutes")
+        yield _ok("reports", f"{why}: {what} are fetched from the provider's records every few minutes")
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:

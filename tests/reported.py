@@ -51,6 +51,17 @@ def a_receipt(
     return body
 
 
+def a_reply(at: datetime, text: str = "Yes") -> dict[str, Any]:
+    return {
+        "message_uuid": str(uuid4()),
+        "to": "61400000000",
+        "from": "61491570006",
+        "timestamp": stamp(at),
+        "text": text,
+        "channel": "sms",
+    }
+
+
 def of(message: Message, status: str, at: datetime, code: str | None = None, **more: Any) -> dict[str, Any]:
     """A receipt about the message's present attempt."""
     assert message.claim and message.to

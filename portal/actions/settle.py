@@ -28,6 +28,8 @@ SHORTEST_PAUSE, SHARE_OF_AGE = timedelta(minutes=1), 4
 BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=30)  # how far the provider's time may be from ours
 APART, LONGEST = timedelta(minutes=20), timedelta(hours=20)
 REPLIES_EVERY, REPLIES_AGAIN, REPLIES_AT_FIRST = timedelta(minutes=2), timedelta(hours=1), timedelta(hours=24)
+# Where receipts come by webhook: that no reply has may only mean that nobody has answered.
+REPLIES_BESIDE_WEBHOOKS = timedelta(minutes=10)
 CATCH_UP = timedelta(days=1)  # after a webhook that came too late to be taken
 AT_ONCE = 50_000
 _IN_DOUBT = frozenset({Status.UNKNOWN, Status.QUEUED})  # queued: by staff, again
@@ -42,24 +44,35 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How reports reach us. `webhook_at`: when the last came by webhook. `polls`: whether we ask instead, or too."""
+    """How reports reach us. `receipt_at`, `reply_at`: when the last came by webhook; the provider has an address for
+    each. `is_late`: lately one came too late to be taken. Then, and where none came, we ask."""
 
-    webhook_at: datetime | None
-    polls: bool
+    receipt_at: datetime | None
+    reply_at: datetime | None
+    is_late: bool
+
+    @property
+    def asks_for_receipts(self) -> bool:
+        return self.receipt_at is None or self.is_late
+
+    @property
+    def asks_for_replies(self) -> bool:
+        return self.reply_at is None or self.is_late
 
 
 def find_way(session: Session, now: datetime) -> Way:
-    webhook_at = store.provider_events.last_received(session, EventSource.WEBHOOK)
+    receipt_at = store.provider_events.last_received(session, EventSource.WEBHOOK, EventKind.STATUS)
+    reply_at = store.provider_events.last_received(session, EventSource.WEBHOOK, EventKind.INBOUND)
     stale = store.host.find_state(session, STALE_WEBHOOK)
     is_late = stale is not None and now - datetime.fromisoformat(stale["at"]) < CATCH_UP
-    return Way(webhook_at, webhook_at is None or is_late)
+    return Way(receipt_at, reply_at, is_late)
 
 
 def is_due(now: datetime) -> bool:
     """Whether there is anything to ask."""
     with store.everything() as session:
         way = find_way(session, now)
-        return bool(_due(session, way, now)) or (way.polls and _replies_from(session, now) is not None)
+        return bool(_due(session, way, now)) or _replies_from(session, way, now) is not None
 
 
 def ask(now: datetime, records: Records) -> int:
@@ -70,7 +83,7 @@ def ask(now: datetime, records: Records) -> int:
     with store.everything() as session:
         way = find_way(session, now)
         due = _due(session, way, now)
-        replies_from = _replies_from(session, now) if way.polls else None
+        replies_from = _replies_from(session, way, now)
     kept = 0
     for together in _windows(due):
         kept += _ask_about(together, records, now)
@@ -81,7 +94,7 @@ def ask(now: datetime, records: Records) -> int:
 
 def _due(session: Session, way: Way, now: datetime) -> list[Asked]:
     doubtful = store.standing.list_unknown(session, now - DOUBT_FOR, now - SETTLE_AFTER, AT_ONCE)
-    after = POLL_AFTER if way.polls else MISSED_AFTER
+    after = POLL_AFTER if way.asks_for_receipts else MISSED_AFTER
     again = store.standing.list_queued_again(session, now - DOUBT_FOR, now - SETTLE_AFTER, AT_ONCE)
     without = store.standing.list_without_receipt(session, now - RECEIPTS_FOR, now - after, AT_ONCE)
     return sorted((one for one in [*doubtful, *again, *without] if _is_time(one, now)), key=lambda one: one.since)
@@ -145,13 +158,16 @@ def _note_asked(together: Sequence[Asked], found: set[int], now: datetime) -> No
             )
 
 
-def _replies_from(session: Session, now: datetime) -> datetime | None:
-    """From when on replies are to be asked for; None: it is too soon."""
+def _replies_from(session: Session, way: Way, now: datetime) -> datetime | None:
+    """From when on replies are to be asked for; None: it is too soon, or they come by webhook."""
+    if not way.asks_for_replies:
+        return None
     polled = store.host.find_state(session, POLLED_REPLIES)
     if polled is None:
         return now - REPLIES_AT_FIRST
     until = datetime.fromisoformat(polled["until"])
-    return until - REPLIES_AGAIN if now - until >= REPLIES_EVERY else None
+    every = REPLIES_EVERY if way.asks_for_receipts else REPLIES_BESIDE_WEBHOOKS
+    return until - REPLIES_AGAIN if now - until >= every else None
 
 
 def _ask_for_replies(start: datetime, records: Records, now: datetime) -> int:

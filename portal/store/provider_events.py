@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Index, Text, UniqueConstraint, delete, func, select, text, update
@@ -58,7 +59,7 @@ class ProviderEvent(Model):
         # Each once, however often the provider sends it.
         UniqueConstraint("uuid", "kind", "status", "at", "body_hash", name="uq_provider_events_once"),
         Index("ix_provider_events_to_do", "next_at", sqlite_where=text(_TO_DO), postgresql_where=text(_TO_DO)),
-        Index("ix_provider_events_received", "source", "received_at"),
+        Index("ix_provider_events_received", "source", "kind", "received_at"),
     )
 
 
@@ -108,13 +109,16 @@ def postpone(session: Session, id_: int, next_at: datetime) -> None:
 def forget(session: Session, before: datetime) -> int:
     """Delete what came before then; returns how many."""
     deleted = 0
-    for source in EventSource:  # as the index has them
-        old = delete(ProviderEvent).where(ProviderEvent.source == source, ProviderEvent.received_at < before)
+    for source, kind in product(EventSource, EventKind):  # as the index has them
+        old = delete(ProviderEvent).where(
+            ProviderEvent.source == source, ProviderEvent.kind == kind, ProviderEvent.received_at < before
+        )
         result = session.execute(old.execution_options(synchronize_session=False))
         deleted += int(getattr(result, "rowcount", 0))
     return deleted
 
 
-def last_received(session: Session, source: EventSource) -> datetime | None:
-    """When the newest came that way; None where none did, as far back as they are kept."""
-    return session.scalar(select(func.max(ProviderEvent.received_at)).where(ProviderEvent.source == source))
+def last_received(session: Session, source: EventSource, kind: EventKind) -> datetime | None:
+    """When the newest of its kind came that way; None where none did, as far back as they are kept."""
+    newest = select(func.max(ProviderEvent.received_at))
+    return session.scalar(newest.where(ProviderEvent.source == source, ProviderEvent.kind == kind))

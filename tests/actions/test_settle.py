@@ -31,7 +31,7 @@ from portal.store.worklist import state_of
 from tests.actions.by_staff import DANA, message
 from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
-from tests.reported import a_receipt, report, work
+from tests.reported import a_receipt, a_reply, report, work
 
 HALF_AN_HOUR = PASS_AT + SETTLE_AFTER
 
@@ -194,12 +194,17 @@ def test_where_no_webhook_ever_came_receipts_are_asked_for(sent: Any, simulator:
     assert now_is(Status.DELIVERED, "1")
 
 
+def replies_are_another_matter() -> None:
+    """They are known for days to come."""
+    with store.everything(write=True) as session:
+        until = {"until": (PASS_AT + timedelta(days=9)).isoformat()}
+        store.host.record_state(session, store.host.POLLED_REPLIES, until, PASS_AT)
+
+
 def test_the_older_it_is_the_seldomer_it_is_asked_about(sent: Any, records: Reports) -> None:
     sent([{"receipts": []}])
     asked = []
-    with store.everything(write=True) as session:  # replies are another matter
-        until = {"until": (PASS_AT + timedelta(days=9)).isoformat()}
-        store.host.record_state(session, store.host.POLLED_REPLIES, until, PASS_AT)
+    replies_are_another_matter()
     for minute in range(1, 72 * 60):
         at = PASS_AT + timedelta(minutes=minute)
         if is_due(at):
@@ -212,6 +217,7 @@ def test_the_older_it_is_the_seldomer_it_is_asked_about(sent: Any, records: Repo
 def test_where_webhooks_come_only_a_receipt_that_stays_away_is_asked_for(sent: Any, records: Reports) -> None:
     sent([{"receipts": [], "ends": "delivered"}])
     report(a_receipt("delivered", PASS_AT, uuid="another"), PASS_AT)
+    replies_are_another_matter()
     assert not is_due(PASS_AT + MISSED_AFTER - timedelta(seconds=1))
     settle(PASS_AT + MISSED_AFTER, records)
     assert now_is(Status.DELIVERED)
@@ -242,19 +248,35 @@ def test_replies_are_asked_for_once_each(app: Flask, clock: Clock, simulator: Si
     assert taken == ["61491570006"] * 2
 
 
-def test_where_webhooks_come_replies_are_not_asked_for_unless_one_came_too_late(
+def test_where_receipts_come_by_webhook_replies_are_asked_for_until_they_do_too(
+    app: Flask, simulator: Simulator, records: Reports
+) -> None:
+    Clinic(sender="+61400000000")
+    report(a_receipt("delivered", PASS_AT), PASS_AT)
+    at = PASS_AT + timedelta(minutes=1)
+    simulator.reply("+61491570006", "+61400000000", "STOP")
+    assert is_due(at)
+    assert ask(at, records) == 1
+    assert inbound() == ["STOP"]
+    assert not is_due(at + timedelta(minutes=9))
+    assert is_due(at + timedelta(minutes=10))
+    report(a_reply(at), at + timedelta(minutes=10), EventKind.INBOUND)
+    assert not is_due(at + timedelta(minutes=10))
+
+
+def test_where_replies_come_by_webhook_they_are_not_asked_for_unless_one_came_too_late(
     app: Flask, simulator: Simulator, records: Reports
 ) -> None:
     Clinic()
-    report(a_receipt("delivered", PASS_AT), PASS_AT)
+    report(a_reply(PASS_AT), PASS_AT, EventKind.INBOUND)
     at = PASS_AT + timedelta(minutes=1)
     assert not is_due(at)
     with store.everything(write=True) as session:
         store.host.record_state(session, STALE_WEBHOOK, {"at": at.isoformat()}, at)
     assert is_due(at)
     with store.everything() as session:
-        assert find_way(session, at).polls
-        assert not find_way(session, at + timedelta(days=2)).polls
+        assert find_way(session, at).asks_for_replies
+        assert not find_way(session, at + timedelta(days=2)).asks_for_replies
 
 
 # --- the provider away ----------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from portal.config import Settings
 from portal.doctor import Level, examine
 from portal.sms.simulator import Simulator
 from portal.store.host import ACCOUNT_REPORTED, STALE_WEBHOOK
+from portal.store.provider_events import EventKind
 from tests.builders import PASS_AT, a_practice
-from tests.reported import SECRET, a_receipt, report
+from tests.reported import SECRET, a_receipt, a_reply, report
 
 
 @pytest.fixture
@@ -36,25 +37,38 @@ def test_before_any_webhook_the_records_are_read(here: Settings) -> None:
         (Level.NOTE, "PORTAL_PUBLIC_URL is not set: the provider cannot call this portal"),
         (
             Level.OK,
-            "no webhook has ever arrived: receipts and replies are fetched from the provider's records "
-            "every few minutes",
+            "no webhook has ever brought receipts and replies: receipts and replies are fetched from the "
+            "provider's records every few minutes",
         ),
     ]
 
 
-def test_once_one_came_webhooks_are_in_use(here: Settings) -> None:
+def test_once_each_came_webhooks_are_in_use(here: Settings) -> None:
     report(a_receipt("delivered", PASS_AT), PASS_AT - timedelta(minutes=3))
+    report(a_reply(PASS_AT), PASS_AT - timedelta(hours=2), EventKind.INBOUND)
     assert said(replace(here, **PUBLIC)) == [
         (
             Level.NOTE,
             "in Vonage's dashboard the inbound webhook must be https://reminders.example/webhooks/vonage/inbound, "
             "as POST",
         ),
-        (Level.OK, "receipts and replies come by webhook, the last 3 minutes ago"),
+        (Level.OK, "receipts come by webhook, the last 3 minutes ago"),
+        (Level.OK, "replies come by webhook, the last 2 hours ago"),
     ]
     with store.everything(write=True) as session:
         store.host.record_state(session, STALE_WEBHOOK, {"at": PASS_AT.isoformat()}, PASS_AT)
-    assert said(here)[-1][1].startswith("a webhook came too late: ")
+    assert said(here)[-1][1].startswith("a webhook came too late: receipts and replies are fetched")
+
+
+def test_replies_that_no_webhook_brings_are_told_apart_from_receipts(here: Settings) -> None:
+    report(a_receipt("delivered", PASS_AT), PASS_AT - timedelta(minutes=3))
+    assert said(replace(here, **PUBLIC))[1:] == [
+        (Level.OK, "receipts come by webhook, the last 3 minutes ago"),
+        (
+            Level.OK,
+            "no webhook has ever brought replies: replies are fetched from the provider's records every few minutes",
+        ),
+    ]
 
 
 def test_a_secret_that_is_missing_is_named(here: Settings) -> None:
