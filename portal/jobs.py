@@ -106,11 +106,12 @@ def ask_provider() -> None:
     try:
         reports = Reports(account(settings))
         with closing(reports), worker_app().app_context():
-            kept = settle.ask(clock.now(), reports)
+            settle.ask(clock.now(), reports)
     except (AccountError, ReportsError) as error:
         log.warning("The provider's records could not be read: %s", error)
-        return
-    if kept:
+    with worker_app().app_context():
+        is_any_to_do = receipts.is_any_to_do(clock.now())  # also where only some could be read
+    if is_any_to_do:
         Queue(connect(settings)).enqueue_events()
 
 

@@ -68,17 +68,18 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
     match answer:
         case HeldBack(cause):
             # It was not tried: it waits as if it had not been claimed, or for what made it wait.
-            event, detail, columns = ("", "", _queued_again(now)) if cause is None else _change(attempt, cause, now)
+            waits = ("", "", _queued_again(attempt, now))
+            event, detail, columns = waits if cause is None else _change(attempt, cause, now)
             return "" if event == "throttled" else event, detail, columns | {"attempts": attempt.attempts - 1}
         case Accepted(provider_id):
             return "sent", "", {"status": Status.SENT, "sent_at": now, "provider_id": provider_id, "next_at": None}
         case NotReached(code):
             pause = min(FIRST_PAUSE * 2 ** min(attempt.attempts - 1, 20), LONGEST_PAUSE)
-            return "not-reached", code, _queued_again(now + pause)
+            return "not-reached", code, _queued_again(attempt, now + pause)
         case Throttled(retry_after):
-            return "throttled", "", _queued_again(now + timedelta(seconds=retry_after))
+            return "throttled", "", _queued_again(attempt, now + timedelta(seconds=retry_after))
         case AccountRefused(code):
-            columns = _queued_again(now) | {"reasons": (Reason.PROVIDER_ACCOUNT,), "provider_code": code}
+            columns = _queued_again(attempt, now) | {"reasons": (Reason.PROVIDER_ACCOUNT,), "provider_code": code}
             return Reason.PROVIDER_ACCOUNT.value, code, columns
         case Refused(code, title):
             detail = ";".join((Reason.PROVIDER_REFUSED.value, code, title))
@@ -91,15 +92,11 @@ def _change(attempt: Attempt, answer: Answer, now: datetime) -> tuple[str, str, 
             return "unknown", code, {"status": Status.UNKNOWN, "provider_code": code, "next_at": None}
 
 
-def _queued_again(next_at: datetime) -> dict[str, Any]:
+def _queued_again(attempt: Attempt, next_at: datetime) -> dict[str, Any]:
     # In no job any more: the sweep enqueues it when it is due.
-    return {
-        "status": Status.QUEUED,
-        "next_at": next_at,
-        "enqueued_at": None,
-        "claim": None,
-        "claimed_at": None,
-    }
+    queued = {"status": Status.QUEUED, "next_at": next_at, "enqueued_at": None, "claim": None}
+    # What is in doubt since an attempt before is still looked up, and stopped it is in doubt again.
+    return queued if attempt.was_in_doubt else queued | {"claimed_at": None}
 
 
 def _is_opted_out(answer: Answer) -> bool:

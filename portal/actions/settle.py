@@ -1,17 +1,19 @@
 """Ask the provider's records: for texts in doubt, for receipts that never came, and where no webhook reaches us."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.webhooks import keep_event
-from portal.core.receipts import NO_RECORD, Unreadable, parse_reference
+from portal.core.receipts import NO_RECORD, Unreadable, parse_receipt
 from portal.core.states import Status
+from portal.sms.reports import ReportsError
 from portal.store.host import POLLED_REPLIES, STALE_WEBHOOK
 from portal.store.provider_events import EventKind, EventSource
 from portal.store.standing import Asked
@@ -32,6 +34,7 @@ REPLIES_EVERY, REPLIES_AGAIN, REPLIES_AT_FIRST = timedelta(minutes=2), timedelta
 REPLIES_BESIDE_WEBHOOKS = timedelta(minutes=10)
 CATCH_UP = timedelta(days=1)  # after a webhook that came too late to be taken
 AT_ONCE = 50_000
+MOST_FAILURES = 3
 _IN_DOUBT = frozenset({Status.UNKNOWN, Status.QUEUED})  # queued: by staff, again
 
 
@@ -76,19 +79,30 @@ def is_due(now: datetime) -> bool:
 
 
 def ask(now: datetime, records: Records) -> int:
-    """Keep what the records say anew of our texts, and what came in; returns how many. A job then works on it.
+    """Keep what came in and what the records say anew of our texts; returns how many. A job then works on it.
 
-    Raises what `records` raises; what was kept until then stays.
+    A question that fails keeps the others from being asked only where several did: then the provider is away. Raises
+    the last ReportsError; what was kept stays.
     """
     with store.everything() as session:
         way = find_way(session, now)
         due = _due(session, way, now)
         replies_from = _replies_from(session, way, now)
-    kept = 0
-    for together in _windows(due):
-        kept += _ask_about(together, records, now)
-    if replies_from is not None:
-        kept += _ask_for_replies(replies_from, records, now)
+    questions: list[Callable[[], int]] = []
+    if replies_from is not None:  # one may be a STOP
+        questions.append(partial(_ask_for_replies, replies_from, records, now))
+    # The newest first: what fails again and again is the oldest one day.
+    questions += [partial(_ask_about, together, records, now) for together in reversed(list(_windows(due)))]
+    kept, failures = 0, []
+    for question in questions:
+        try:
+            kept += question()
+        except ReportsError as error:
+            failures.append(error)
+        if len(failures) == MOST_FAILURES:
+            break
+    if failures:
+        raise failures[-1]
     return kept
 
 
@@ -119,13 +133,17 @@ def _windows(due: Sequence[Asked]) -> Iterator[list[Asked]]:
 def _ask_about(together: Sequence[Asked], records: Records, now: datetime) -> int:
     by_claim = {(one.id, one.claim): one for one in together}
     by_uuid = {one.provider_id: one for one in together if one.provider_id}
-    by_id = {one.id: one for one in together if one.claim is None}
+    # Of an attempt before; with the number, for another portal counts its messages, too.
+    by_number = {(one.id, one.to): one for one in together}
     kept, found = 0, set()
-    end = min(together[-1].since + AFTER, now)
-    for body in records.list_receipts(together[0].since - BEFORE, end):
-        reference = parse_reference(body.get("client_ref"))
-        one = by_claim.get(reference) or by_uuid.get(body.get("message_uuid"))  # type: ignore[arg-type]
-        one = one or by_id.get(reference[0])  # type: ignore[arg-type]
+    start, end = min(one.first for one in together) - BEFORE, min(together[-1].since + AFTER, now)
+    for body in records.list_receipts(start, end):
+        try:
+            receipt = parse_receipt(body)
+        except Unreadable:
+            continue
+        one = by_claim.get((receipt.message_id, receipt.claim)) or by_uuid.get(receipt.uuid)  # type: ignore[arg-type]
+        one = one or by_number.get((receipt.message_id, receipt.to))  # type: ignore[arg-type]
         if one is None:
             continue
         found.add(one.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
 from portal.core.states import Direction, Status
@@ -88,15 +88,17 @@ def list_standing(session: Session, message_ids: Collection[int]) -> dict[int, S
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A message that the provider's records may tell of. `since`: when it went, or may have gone. `claim`: of the
-    attempt; None where staff have queued it again since."""
+    attempt; None where staff have queued it again since. `first`: no attempt of it that may have gone was before."""
 
     practice_id: str
     id: int
     status: Status
     claim: str | None
     provider_id: str | None
+    to: str | None
     since: datetime
     asked_at: datetime | None
+    first: datetime
 
 
 def list_unknown(session: Session, first: datetime, last: datetime, most: int) -> list[Asked]:
@@ -124,8 +126,10 @@ def _list_asked(
             Message.status,
             Message.claim,
             Message.provider_id,
+            Message.to,
             column,
             Message.asked_at,
+            case((Message.was_in_doubt, Message.created_at), else_=column),
         )
         .where(Message.status == status, column.between(first, last))
         .order_by(column)

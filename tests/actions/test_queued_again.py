@@ -86,6 +86,23 @@ def test_stopped_it_is_in_doubt_as_before_and_nothing_sends_it_by_itself(
     assert (message(row.id).status, line.taken) == (Status.UNKNOWN, [])
 
 
+@pytest.mark.parametrize("answer", [{"status": 429}, {"status": 402}])
+def test_not_taken_and_then_stopped_it_is_in_doubt_where_doubts_are_looked_for(
+    clinic: Clinic, line: Line, answer: dict[str, Any]
+) -> None:
+    row = doubted(clinic)
+    line.simulator.plan([answer | {"times": 1}])
+    line.send([row.id], at=EVENING)
+    assert (message(row.id).status, message(row.id).claimed_at) == (Status.QUEUED, EVENING)
+    with store.everything() as session:
+        assert [one.id for one in store.standing.list_queued_again(session, PASS_AT, EVENING, 9)] == [row.id]
+    sweep(PASS_AT + 24 * HOUR)
+    assert message(row.id).status is Status.UNKNOWN
+    with store.everything() as session:
+        assert [one.id for one in store.standing.list_unknown(session, PASS_AT, EVENING, 9)] == [row.id]
+        assert store.alarms.list_doubts(session, PASS_AT)
+
+
 def test_once_it_is_sent_there_is_no_doubt(clinic: Clinic, line: Line) -> None:
     row = doubted(clinic)
     line.send([row.id], at=EVENING)

@@ -16,7 +16,7 @@ from portal.actions.deliver import deliver
 from portal.actions.receipts import work_on_events
 from portal.actions.remind import run_pass
 from portal.actions.resend import send_again
-from portal.actions.settle import MISSED_AFTER, SETTLE_AFTER, ask, find_way, is_due
+from portal.actions.settle import MISSED_AFTER, MOST_FAILURES, SETTLE_AFTER, ask, find_way, is_due
 from portal.actions.sweep import LEASE, sweep
 from portal.core.receipts import reference
 from portal.core.states import Status
@@ -29,6 +29,7 @@ from portal.store.messages import Message
 from portal.store.provider_events import EventKind, ProviderEvent
 from portal.store.worklist import state_of
 from tests.actions.by_staff import DANA, message
+from tests.actions.test_deliver_in_trouble import send
 from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 from tests.reported import a_receipt, a_reply, report, work
@@ -178,6 +179,25 @@ def test_queued_again_by_staff_it_is_asked_about_while_it_waits(
     assert message(other.id).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize("second", [{"fault": "drop"}, {"receipts": []}])
+def test_sent_again_what_the_records_say_of_the_first_attempt_still_counts(
+    sent: Any, clock: Clock, simulator: Simulator, records: Reports, second: dict[str, Any]
+) -> None:
+    (row,) = sent([TAKEN | {"receipts": [], "ends": "delivered"}])
+    clock.at = PASS_AT + timedelta(hours=2)
+    send_again("riverside", row.id, state_of(row), True, DANA, clock.at)
+    simulator.plan([second])
+    with closing(Gateway(Account(base_url=simulator.url), read_timeout=1)) as gateway:
+        send([row.id], gateway, at=clock.at)  # type: ignore[arg-type]
+    assert (message(row.id).status, message(row.id).was_in_doubt) == (
+        Status.UNKNOWN if "fault" in second else Status.SENT,
+        True,
+    )
+    settle(clock.at + SETTLE_AFTER, records)
+    assert message(row.id).status is Status.DELIVERED
+    assert "no-record" not in [event for _, event, _ in events(message(row.id))]
+
+
 # --- receipts without webhooks --------------------------------------------------------------------------------
 
 
@@ -277,6 +297,54 @@ def test_where_replies_come_by_webhook_they_are_not_asked_for_unless_one_came_to
     with store.everything() as session:
         assert find_way(session, at).asks_for_replies
         assert not find_way(session, at + timedelta(days=2)).asks_for_replies
+
+
+# --- some records cannot be read ------------------------------------------------------------------------------
+
+
+class Broken:
+    """The records, of which those of receipts that begin by then cannot be read."""
+
+    def __init__(self, records: Reports, until: datetime) -> None:
+        self.list_replies, self._list_receipts, self._until = records.list_replies, records.list_receipts, until
+        self.failed = 0
+
+    def list_receipts(self, start: datetime, end: datetime) -> Any:
+        if start <= self._until:
+            self.failed += 1
+            raise ReportsError("It is no use.")
+        return self._list_receipts(start, end)
+
+
+def sent_at(*minutes: int) -> None:
+    """Of the patients in turn, so long after the pass."""
+    rows = the_log()
+    with store.transaction("riverside") as session:
+        for number, after in enumerate(minutes):
+            session.get_one(Message, rows[str(number)].id).sent_at = PASS_AT + timedelta(minutes=after)
+
+
+def test_receipts_that_cannot_be_read_keep_neither_replies_nor_other_receipts_away(
+    sent: Any, simulator: Simulator, records: Reports
+) -> None:
+    sent([{"receipts": [], "ends": "delivered"}], count=2)
+    sent_at(-60, 0)
+    simulator.reply("+61491570006", "+61400000000", "STOP")
+    at = PASS_AT + timedelta(minutes=5)
+    with pytest.raises(ReportsError):
+        ask(at, Broken(records, PASS_AT - timedelta(minutes=30)))
+    assert inbound() == ["STOP"]
+    work_on_events(at, lambda event, now: None)
+    assert [the_log()[str(n)].status for n in range(2)] == [Status.SENT, Status.DELIVERED]
+
+
+def test_where_nothing_can_be_read_it_gives_up_soon(sent: Any, records: Reports) -> None:
+    sent([{"receipts": []}], count=4)
+    sent_at(0, 60, 120, 180)
+    broken = Broken(records, PASS_AT + timedelta(days=1))
+    with pytest.raises(ReportsError):
+        ask(PASS_AT + timedelta(hours=4), broken)
+    assert broken.failed == MOST_FAILURES
 
 
 # --- the provider away ----------------------------------------------------------------------------------------
