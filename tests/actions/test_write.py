@@ -356,10 +356,10 @@ def test_booked_too_late_it_becomes_the_appointments_one_reminder(clinic: Clinic
     assert (row.id, row.kind, row.revision, row.status) == (id_, Kind.REMINDER, 0, Status.QUEUED)
     assert (row.body, row.written_by, row.pass_at) == ("See you tomorrow.", "Dana", None)
     assert row.deadline_at == PASS_AT + timedelta(hours=23, minutes=30)  # its start
-    line.send([id_], at=PASS_AT + 20 * HOUR)  # long after 9 PM
+    line.send([id_], at=PASS_AT + 22 * HOUR)  # 8 AM, long after the day's passes
     assert message(id_).status is Status.SENT
     with pytest.raises(CannotGo, match="went already"):
-        text_now(at=PASS_AT + 21 * HOUR)
+        text_now(at=PASS_AT + 23 * HOUR)
     assert balance() == 99
 
 
