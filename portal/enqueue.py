@@ -12,7 +12,7 @@ from portal.actions.sweep import sweep, take_due
 from portal.actions.zone_rules import follow_zone_rules
 from portal.alarms import look_for_alarms
 from portal.config import Settings
-from portal.core.alarms import are_workers_gone
+from portal.core.alarms import WORKERS_MAY_BE_AWAY
 from portal.core.watching import QueueSeen
 from portal.embedded import RedisUnavailable
 from portal.queue import Queue
@@ -57,9 +57,9 @@ def enqueue(settings: Settings, queue: Queue, now: datetime, at: datetime | None
 
 
 def _watch(settings: Settings, queue: Queue, now: datetime) -> None:
-    """By the workers; where they are gone, nobody else would say so."""
+    """By the workers; where they are gone or far behind, nobody else would say so."""
     seen = queue.look()
-    if are_workers_gone(seen):
+    if not seen.alive or (seen.oldest_age or timedelta()) >= WORKERS_MAY_BE_AWAY:
         look_for_alarms(settings, seen, now)
     else:
         queue.enqueue_watch()

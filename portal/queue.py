@@ -39,6 +39,9 @@ EVENTS = "portal.jobs.work_on_events"
 ASK = "portal.jobs.ask_provider"
 BROADCAST = "portal.jobs.record_broadcast"
 
+# What is done soon, and must not wait behind thousands of texts: patients' replies are in it, and alarms.
+URGENT = frozenset({RUN, FORWARD, WATCH, EVENTS})
+
 CHUNK = 500  # messages a job: a fork takes as long as some twenty texts
 BATCH = 100  # jobs a round trip
 
@@ -56,6 +59,7 @@ WATCH_SECONDS = 290
 # One job works on all that has come: while it waits, another would find nothing to do.
 EVENTS_WAIT, ASK_WAITS = "portal:events_wait", "portal:ask_waits"
 WAIT_SECONDS = 50  # less than a minute: a sweep a minute may each bring one
+BROADCAST_WAITS_SECONDS = 3600  # until its job begins; longer only where a worker was killed as it took it
 
 # A worker says that it lives every 15 seconds while it waits, every 10 while it works.
 HEARTBEAT_LIMIT = timedelta(seconds=60)
@@ -76,6 +80,8 @@ class Job(rq.job.Job):
                 self.connection.delete(_waiting_key(*self.args))
             elif self.func_name == EVENTS:
                 self.connection.delete(EVENTS_WAIT)
+            elif self.func_name == BROADCAST:
+                self.connection.delete(_broadcast_key(*self.args))
             super().perform()
         except Exception as error:
             raise JobFailed(describe(error)) from None
@@ -141,6 +147,7 @@ class Queue:
         """
         enqueued = 0
         wanted = [(practice_id, at.astimezone(UTC).isoformat()) for practice_id, at in passes]
+        wanted.reverse()  # each goes before those that were enqueued before it
         for batch in _batches(wanted, BATCH):
             with _redis_errors(), self.connection.pipeline() as pipeline:
                 for one in batch:
@@ -177,11 +184,11 @@ class Queue:
         with _redis_errors():
             self._queue.enqueue_many([_job(FORWARD, (practice_id, message_id), description)])
 
-    def enqueue_broadcast(self, practice_id: str, broadcast_id: int) -> None:
-        """Enqueue the rest of the work on a message to very many."""
+    def enqueue_broadcast(self, practice_id: str, broadcast_id: int) -> bool:
+        """Enqueue the rest of the work on a message to very many, unless a job for it waits."""
+        ids = (practice_id, broadcast_id)
         description = f"write message to many {broadcast_id} of practice {practice_id}"
-        with _redis_errors():
-            self._queue.enqueue_many([_job(BROADCAST, (practice_id, broadcast_id), description)])
+        return self._enqueue_once(BROADCAST, _broadcast_key(*ids), description, ids, BROADCAST_WAITS_SECONDS)
 
     def enqueue_sweep(self) -> bool:
         """Enqueue a sweep, unless one was less than a minute ago."""
@@ -199,11 +206,13 @@ class Queue:
         """Enqueue a look at the provider's records, unless one was less than a minute ago."""
         return self._enqueue_once(ASK, ASK_WAITS, "ask the provider's records")
 
-    def _enqueue_once(self, function: str, key: str, description: str) -> bool:
+    def _enqueue_once(
+        self, function: str, key: str, description: str, ids: tuple[Any, ...] = (), seconds: int = WAIT_SECONDS
+    ) -> bool:
         with _redis_errors():
-            if not self.connection.set(key, 1, nx=True, ex=WAIT_SECONDS):
+            if not self.connection.set(key, 1, nx=True, ex=seconds):
                 return False
-            self._queue.enqueue_many([_job(function, (), description)])
+            self._queue.enqueue_many([_job(function, ids, description)])
         return True
 
     def may_watch(self) -> bool:
@@ -223,10 +232,20 @@ class Queue:
             return self._queue.count
 
     def oldest_age(self) -> timedelta | None:
-        """How long the job at the front has waited, None where none does. By the machine's clock, as RQ."""
+        """How long the job that waits longest has waited, None where none does. By the machine's clock, as RQ.
+
+        The newest stand at both ends, the urgent ones at the front: between them the times fall, then rise."""
         with _redis_errors():
-            for job in self._queue.get_jobs(0, 1):
-                return rq_now() - (job.enqueued_at or job.created_at)
+            first, last = 0, self._queue.count - 1
+            while first < last:
+                middle = (first + last) // 2
+                times = [_waits_since(job) for job in self._queue.get_jobs(middle, 2)]
+                if times != sorted(times):
+                    first = middle + 1
+                else:
+                    last = middle
+            for job in self._queue.get_jobs(first, 1):
+                return rq_now() - _waits_since(job)
         return None
 
     def workers(self) -> list[WorkerSeen]:
@@ -295,12 +314,21 @@ def _job(function: str, arguments: tuple[Any, ...], description: str) -> Enqueue
         result_ttl=RESULT_TTL,
         failure_ttl=FAILURE_TTL,
         description=description,
+        at_front=function in URGENT,
     )
+
+
+def _waits_since(job: rq.job.Job) -> datetime:
+    return job.enqueued_at or job.created_at
 
 
 def _waiting_key(practice_id: str, at: str) -> str:
     quarter = int(datetime.fromisoformat(at).timestamp()) // QUARTER_SECONDS
     return f"portal:pass_waits:{quarter}:{practice_id}"
+
+
+def _broadcast_key(practice_id: str, broadcast_id: int) -> str:
+    return f"portal:broadcast_waits:{broadcast_id}:{practice_id}"
 
 
 def _seen(key: str, row: list[str]) -> WorkerSeen:

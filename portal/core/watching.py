@@ -34,7 +34,7 @@ class WorkerSeen:
 
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
-    """`oldest_age`: how long the job at the front has waited. `workers`: those that signed on and not off.
+    """`oldest_age`: how long the job that waits longest has waited. `workers`: those that signed on and not off.
     `problem`: why Redis cannot be looked at, in words; then the rest is empty."""
 
     length: int = 0

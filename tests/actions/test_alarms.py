@@ -232,10 +232,23 @@ def jobs(queue: Queue) -> list[str]:
     return [job.func_name for job in queue._queue.jobs]
 
 
-def test_the_script_enqueues_a_look_every_five_minutes(app: Flask, settings: Settings, queue: Queue) -> None:
+def test_the_script_enqueues_a_look_every_five_minutes(
+    app: Flask, settings: Settings, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Queue, "look", lambda self: WELL)
     for _ in range(2):
         enqueue(settings, queue, PASS_AT)
     assert jobs(queue) == ["portal.jobs.watch"]
+
+
+@pytest.mark.parametrize("seen", [QueueSeen(), replace(WELL, length=3, oldest_age=timedelta(minutes=11))])
+def test_where_no_worker_lives_or_they_are_far_behind_the_script_looks_itself(
+    app: Flask, settings: Settings, queue: Queue, monkeypatch: pytest.MonkeyPatch, seen: QueueSeen
+) -> None:
+    monkeypatch.setattr(Queue, "look", lambda self: seen)
+    enqueue(settings, queue, PASS_AT)
+    assert jobs(queue) == []
+    assert [alarm.code for alarm in list_standing(PASS_AT)] == [Code.QUEUE_WAITS] * bool(seen.length)
 
 
 def test_where_the_workers_are_gone_the_script_looks_itself(

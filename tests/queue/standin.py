@@ -49,6 +49,10 @@ def run_pass(practice: str, at: str) -> None:
         Queue(connect(load_settings())).enqueue_sends("hold", range(1, 1001))
 
 
+def record_broadcast(practice: str, broadcast: int) -> None:
+    note("broadcast", practice, broadcast)
+
+
 def send(practice: str, ids: list[int], is_probe: bool) -> str:
     match practice:
         case "raises":

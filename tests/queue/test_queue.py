@@ -123,6 +123,28 @@ def test_a_pass_that_began_can_be_enqueued_again(queue: Queue, start_pool: Calla
     assert queue.enqueue_pass("p1", AT) is True
 
 
+def test_replies_alarms_and_passes_go_before_what_waits_to_be_sent(queue: Queue, connection: redis.Redis) -> None:
+    queue.enqueue_sends("p1", range(1, 1201))
+    queue.enqueue_passes([("p1", AT), ("p2", AT)])
+    queue.enqueue_forward("p1", 7)
+    queue.enqueue_events()
+    queue.enqueue_watch()
+    queue.enqueue_broadcast("p1", 3)
+    names = [call(job)[0].removeprefix("portal.jobs.") for job in stored_jobs(connection)]
+    urgent = ["watch", "work_on_events", "forward_reply", "run_pass", "run_pass"]
+    assert names == [*urgent, "send", "send", "send", "record_broadcast"]
+
+
+def test_a_message_to_many_waits_in_one_job(queue: Queue, start_pool: Callable[..., Program]) -> None:
+    added = [queue.enqueue_broadcast("p1", 3) for _ in range(3)]
+    assert added == [True, False, False]
+    assert queue.enqueue_broadcast("p1", 4) is True
+    assert queue.enqueue_broadcast("p2", 3) is True
+    assert queue.length() == 3
+    assert start_pool("--burst").wait() == 0
+    assert queue.enqueue_broadcast("p1", 3) is True
+
+
 def test_no_text_of_an_exception_or_a_result_reaches_redis_or_the_log(
     queue: Queue, connection: redis.Redis, start_pool: Callable[..., Program]
 ) -> None:
@@ -161,6 +183,23 @@ def test_the_age_is_that_of_the_job_that_waits_longest(queue: Queue, connection:
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     connection.hset(b"rq:job:" + oldest, "enqueued_at", an_hour_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     assert timedelta(hours=1) <= queue.oldest_age() < timedelta(hours=2)
+    queue.enqueue_passes((f"p{i}", AT) for i in range(5))
+    queue.enqueue_watch()
+    assert timedelta(hours=1) <= queue.oldest_age() < timedelta(hours=2)
+
+
+@pytest.mark.parametrize("ages", [[5], [1, 2, 9, 4, 3], [1, 2, 3, 9, 4], [9, 5, 3, 1], [1, 3, 5, 9], [1, 9], [9, 1]])
+def test_the_oldest_is_found_between_the_urgent_and_the_others(
+    ages: list[int], queue: Queue, connection: redis.Redis
+) -> None:
+    for id_ in ages:
+        queue.enqueue_sends("p1", [id_])
+    for id_, age in zip(connection.lrange("rq:queue:portal", 0, -1), ages, strict=True):
+        at = datetime.now(UTC) - timedelta(hours=age)
+        connection.hset(b"rq:job:" + id_, "enqueued_at", at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    oldest = queue.oldest_age()
+    assert oldest is not None
+    assert round(oldest / timedelta(hours=1)) == max(ages)
 
 
 def test_workers_are_listed_with_their_last_sign_of_life(
