@@ -179,13 +179,16 @@ def _act_on_number(session: Session, reply: Reply) -> list[str]:
 
 
 def act_on_appointment(session: Session, reply: Reply, patient_id: int | None) -> list[str]:
-    """A yes confirms, a no takes that back, whichever was sent later. Nothing is ever cancelled by a reply. Returns
-    what was done."""
+    """A yes confirms, a no takes that back, whichever was sent later; a yes to a later text of staff's own is for
+    them to read. Nothing is ever cancelled by a reply. Returns what was done."""
     if patient_id is None or not (reply.meaning.declines or reply.meaning is Meaning.CONFIRM):
         return []
     appointment = store.replies.find_reminded(session, patient_id, reply.number, reply.at)
     if appointment is None:
         return ["no-appointment"]
+    is_yes = reply.meaning is Meaning.CONFIRM
+    if is_yes and store.replies.has_staff_texted_since(session, appointment, reply.number, reply.at):
+        return ["answers-staff"]
     reply.appointment_id, reply.revision = appointment.id, appointment.revision
     if reply.meaning.declines:
         if appointment.confirmed_at is not None and appointment.confirmed_at <= reply.at:
@@ -193,7 +196,8 @@ def act_on_appointment(session: Session, reply: Reply, patient_id: int | None) -
         return ["declined"]
     if store.replies.has_later_about(session, appointment.id, _DECLINES, reply.at):
         return ["declined-later"]
-    appointment.confirmed_at, appointment.confirmed_revision = reply.at, appointment.revision
+    former = appointment.confirmed_at if appointment.confirmed_revision == appointment.revision else None
+    appointment.confirmed_at, appointment.confirmed_revision = max(former or reply.at, reply.at), appointment.revision
     return ["confirmed"]
 
 

@@ -26,6 +26,7 @@ EVENTS: Mapping[str, str] = {
     "no-opt-out": "Read as START: nothing that this number had stopped stood in the way",
     "confirmed": "Read as a yes: the appointment is confirmed",
     "declined-later": "Read as a yes: a later reply says otherwise, which holds",
+    "answers-staff": "Says yes after a later text by staff: nothing is confirmed by that, it waits for you",
     "declined": "Read as a no: nothing is cancelled by that, it waits for you under “To deal with”",
     "no-appointment": "Read as an answer to a reminder: there is none of an appointment still ahead",
     "answered": "Answered by the portal",

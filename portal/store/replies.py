@@ -174,6 +174,25 @@ def find_reminded(session: Session, patient_id: int, number: str, at: datetime) 
     )
 
 
+def has_staff_texted_since(session: Session, appointment: Appointment, number: str, at: datetime) -> bool:
+    """Whether a text of staff's own may have come to that number between the appointment's reminder and `at`."""
+    came_at = func.coalesce(Message.sent_at, Message.claimed_at)
+    may_have_come = select(Message.id).where(Message.to == number, Message.status.in_(_MAY_HAVE_COME), came_at <= at)
+    reminded_at = (
+        select(func.max(came_at))
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.revision == appointment.revision,
+            Message.kind == Kind.REMINDER,
+            Message.to == number,
+            Message.status.in_(_MAY_HAVE_COME),
+        )
+        .scalar_subquery()
+    )
+    since = may_have_come.where(Message.kind == Kind.MANUAL, came_at >= reminded_at)
+    return session.scalar(since.limit(1)) is not None
+
+
 _MAY_HAVE_COME = (Status.SENDING, Status.SENT, Status.DELIVERED, Status.UNCONFIRMED, Status.UNKNOWN)
 
 

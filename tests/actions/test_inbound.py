@@ -20,6 +20,7 @@ from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import OptOut, OptOutSource
 from portal.store.replies import Reply, ReplySettings
+from tests.actions.by_staff import write
 from tests.actions.replies import LATER, MIA, SENDER, an_event, comes_in, message, remind, reply_of
 from tests.builders import MOBILES, PASS_AT, Clinic
 
@@ -273,6 +274,39 @@ def test_a_yes_confirms_the_appointment_of_the_newest_reminder(clinic: Clinic) -
     assert appointment().is_confirmed and appointment().confirmed_at == LATER
     reply = reply_of(taken)
     assert (reply.appointment_id, reply.read_by, taken.to_send) == (appointment().id, "the portal", ())
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "is_confirmed"),
+    [
+        (Status.SENT, 10, False),
+        (Status.DELIVERED, 10, False),
+        (Status.UNCONFIRMED, 10, False),
+        (Status.UNKNOWN, 10, False),
+        (Status.SENT, -10, True),  # before the reminder
+        (Status.SENT, 40, True),  # after the yes
+    ],
+)
+def test_a_yes_to_a_later_text_by_staff_is_left_for_them(
+    clinic: Clinic, status: Status, minutes: int, is_confirmed: bool
+) -> None:
+    remind(clinic, "a")
+    sent_at = PASS_AT + timedelta(minutes=minutes)
+    clinic.change(message(write("Dr Marsh is ill, we will call you.")), status=status, sent_at=sent_at, next_at=None)
+    reply = reply_of(comes_in("Ok thanks"))
+    assert (appointment().is_confirmed, reply.read_at is not None) == (is_confirmed, is_confirmed)
+    assert (reply.appointment_id is not None) is is_confirmed
+
+
+def test_a_no_to_a_later_text_by_staff_and_a_yes_after_one_to_another_number_are_as_ever(clinic: Clinic) -> None:
+    remind(clinic, "a")
+    clinic.book("ben", patient={"mobile": MOBILES[2]})
+    clinic.change(message(write(to="ben")), status=Status.SENT, sent_at=PASS_AT, next_at=None)
+    comes_in("Yes", LATER)
+    assert appointment().is_confirmed
+    clinic.change(message(write()), status=Status.SENT, sent_at=LATER, next_at=None)
+    assert reply_of(comes_in("can't make it", LATER + timedelta(minutes=1))).appointment_id
+    assert not appointment().is_confirmed
 
 
 def test_a_confirmation_is_of_the_time_that_the_reminder_said(clinic: Clinic) -> None:
