@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from portal.actions.worklist import mark_replaced
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import called, counted, listed, moment
-from portal.core.reminders import Preference, decide
+from portal.core.reminders import Facts, Preference, decide
 from portal.core.roles import Permission
 from portal.core.states import Direction, Kind, Status
 from portal.core.text import measure
@@ -196,7 +196,8 @@ def open_composer(
         practice, weighed = recipient.practice, weigh_text(text, recipient.practice.credits)
         goes_at = hours_begin_at(practice, recipient.zone, now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder and is_reminder else ()
-        reasons = decide(recipient.facts, practice.credits, tidy(text)).reasons
+        facts = _facts(session, recipient, message_id)
+        reasons = decide(facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
     patient = recipient.patient
     return Composer(
@@ -225,6 +226,12 @@ def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
     if message is None or message.patient_id != patient_id or message.direction is Direction.INBOUND:
         raise NoSuchMessage(message_id)
     return message
+
+
+def _facts(session: Session, recipient: Recipient, message_id: int | None) -> Facts:
+    """What is written in the place of marketing needs the patient's consent as well."""
+    is_marketing = message_id is not None and store.broadcasts.is_of_marketing(session, message_id)
+    return replace(recipient.facts, is_marketing=is_marketing)
 
 
 def _own_text(visit: Found) -> str | None:
@@ -335,7 +342,7 @@ def send_text(
         reminder = recipient.visit if appointment_id is not None else None
         goes_at = hours_begin_at(practice, recipient.zone, now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder else ()
-        decision = decide(recipient.facts, practice.credits, text)
+        decision = decide(_facts(session, recipient, in_place_of), practice.credits, text)
         in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
         if in_the_way:
             raise CannotGo(in_the_way)

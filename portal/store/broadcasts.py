@@ -130,11 +130,17 @@ broadcast_of = (
     .scalar_subquery()
 )
 
+is_to_many = exists().where(BroadcastRecipient.message_id == Message.id)
 is_marketing = exists().where(
     BroadcastRecipient.message_id == Message.id,
     Broadcast.id == BroadcastRecipient.broadcast_id,
     Broadcast.purpose == Purpose.MARKETING,
 )
+
+
+def is_of_marketing(session: Session, message_id: int) -> bool:
+    """Whether the message is of one to many that needs the patient's consent."""
+    return session.scalar(select(Message.id).where(Message.id == message_id, is_marketing)) is not None
 
 
 # --- its patients -------------------------------------------------------------------------------------------

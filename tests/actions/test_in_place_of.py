@@ -2,11 +2,18 @@
 
 from datetime import timedelta
 
+import pytest
+from flask import Flask
+
+from portal.actions.patients import record_consent, withdraw_consent
 from portal.actions.sweep import sweep
 from portal.actions.worklist import look_at_worklist
+from portal.actions.write import CannotGo, open_composer
+from portal.core.broadcasts import Purpose, Whom
 from tests.builders import PASS_AT, Clinic
 
-from .by_staff import Line, write
+from .broadcasting import press, texts
+from .by_staff import DANA, Line, patient, write
 
 HOUR = timedelta(hours=1)
 
@@ -31,3 +38,19 @@ def test_what_went_or_is_another_patients_or_is_not_there_is_left(clinic: Clinic
     for id_ in (went, bens, 10**12):
         write("Please call us today.", at=PASS_AT + HOUR, in_place_of=id_)
     assert open_and_done(clinic) == ([bens], [])
+
+
+def test_in_the_place_of_marketing_consent_is_asked_as_well(app: Flask, line: Line) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    mia = patient().id
+    record_consent(clinic.id, mia, "2031-05-03", "form", who=DANA.who, now=PASS_AT)
+    press(text="Pilates in June?", whom=Whom(), purpose=Purpose.MARKETING)
+    withdraw_consent(clinic.id, mia, "2031-05-07", "rang", who=DANA.who, now=PASS_AT)
+    (marketing,) = texts()
+    line.send([marketing.id], PASS_AT + HOUR)
+    in_the_way = open_composer(clinic.id, mia, DANA, PASS_AT + HOUR, message_id=marketing.id).stands_in_the_way
+    assert [one.words.heading for one in in_the_way] == ["Mia has not agreed to marketing"]
+    with pytest.raises(CannotGo, match="Mia has not agreed to marketing"):
+        write("Pilates in June?", at=PASS_AT + HOUR, in_place_of=marketing.id)
+    assert open_composer(clinic.id, mia, DANA, PASS_AT + HOUR).stands_in_the_way == ()
