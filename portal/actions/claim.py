@@ -12,6 +12,7 @@ from portal import store
 from portal.actions.queue_text import SENT_WITHIN, Later, hours_begin_at, put_off
 from portal.actions.remind import fingerprint
 from portal.actions.stop import Stop, stop_messages, stops_of
+from portal.core.broadcasts import deadline
 from portal.core.reasons import Reason
 from portal.core.receipts import reference
 from portal.core.reminders import Decision, decide
@@ -92,11 +93,12 @@ def claim(
         assert message is not None
         if message.status is not Status.QUEUED or message.next_at is None or message.next_at > now:
             continue
-        if later := _after_hours(one, message, practice, now):
-            waiting.append(later)
-            continue
-        answer = _ask_again(one, message, practice, credits, token, preparer, now)
-        if isinstance(answer, Stop):
+        answer = _after_hours(one, message, practice, now) or _ask_again(
+            one, message, practice, credits, token, preparer, now
+        )
+        if isinstance(answer, Later):
+            waiting.append(answer)
+        elif isinstance(answer, Stop):
             credits += answer.given_back
             stops.append(answer)
         else:
@@ -110,7 +112,7 @@ def claim(
 
 def _after_hours(
     one: Reminder | Text | Answer, message: MessageState, practice: Practice, now: datetime
-) -> Later | None:
+) -> Later | Stop | None:
     """Where staff sent it, and it would go outside the practice's hours for texts: it waited too long."""
     deadline_at = message.deadline_at
     if isinstance(one, Answer) or not message.written_by or deadline_at is None or has_come(deadline_at, now):
@@ -119,7 +121,11 @@ def _after_hours(
     if goes_at is None:
         return None
     if isinstance(one, Text):  # a reminder goes until its appointment begins
-        deadline_at = max(deadline_at, goes_at + SENT_WITHIN)
+        sent_by = deadline(goes_at, one.timezone, practice.texts_until) if one.is_to_many else goes_at + SENT_WITHIN
+        deadline_at = max(deadline_at, sent_by)
+    elif deadline_at <= goes_at:  # which staff learn while they can still call
+        queued = (message.id, message.charged, message.was_in_doubt)
+        return stops_of([queued], Status.EXPIRED, Reason.DEADLINE_PASSED)[0]
     return Later(message.id, goes_at, deadline_at)
 
 

@@ -7,14 +7,12 @@ from enum import StrEnum
 
 from portal.core.phrases import day, listed, on, plain
 from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, values
-from portal.core.timing import TimeError, hours_end_at, resolve, texting_at
+from portal.core.timing import TimeError, hours_end_at, local, resolve, texting_at
 from portal.core.typed_text import in_braces, problem_with, tidy
 
 # In which it can be taken back before the first text goes.
 PAUSE = timedelta(minutes=2)
 _FURTHEST = timedelta(days=60)
-# After the hours for texts: what the workers meet then waits for the morning, as each text by staff.
-_STRAGGLES = timedelta(hours=1)
 
 
 class Purpose(StrEnum):
@@ -141,8 +139,9 @@ def _full_minute(at: datetime) -> datetime:
 
 
 def deadline(at: datetime, zone: str, texts_until: int) -> datetime:
-    """Until when a text that goes at `at` may be sent: a long queue has the whole day."""
-    return hours_end_at(at, zone, texts_until) + _STRAGGLES
+    """Until when a text that goes at `at` may be sent: until the hours for texts end on the next day, so that what a
+    long queue has left in the evening waits for the morning."""
+    return hours_end_at(local(at, zone) + timedelta(days=1), zone, texts_until)
 
 
 def state_of(goes: datetime, *, is_recorded: bool, is_taken_back: bool, is_under_way: bool, now: datetime) -> State:

@@ -13,7 +13,7 @@ from portal.core.reminders import Facts
 from portal.core.states import Kind
 from portal.core.text import Details
 from portal.store.appointments import Appointment
-from portal.store.broadcasts import is_marketing
+from portal.store.broadcasts import is_marketing, is_to_many
 from portal.store.facts import MESSAGE_STATE, MessageState
 from portal.store.messages import Message
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
@@ -24,13 +24,15 @@ _NEVER = datetime(1, 1, 1)  # noqa: DTZ001  a wall time, which no text shows
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message of no appointment, and the facts that decide on it. `timezone`: of the patient's business, or UTC."""
+    """A message of no appointment, and the facts that decide on it. `timezone`: of the patient's business, or UTC.
+    `is_to_many`: it is of a message to many."""
 
     patient_id: int
     timezone: str
     created_at: datetime
     facts: Facts
     message: MessageState
+    is_to_many: bool
 
     @property
     def cancelled_at(self) -> None:
@@ -43,7 +45,7 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
     if not message_ids:
         return {}
     rows = session.execute(
-        select(Patient, Business.timezone, Message.created_at, is_marketing, *MESSAGE_STATE)
+        select(Patient, Business.timezone, Message.created_at, is_marketing, is_to_many, *MESSAGE_STATE)
         .join(Patient, Patient.id == Message.patient_id)
         .join(Business, Business.id == Message.business_id, isouter=True)
         .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
@@ -64,8 +66,9 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
                 is_marketing=is_for_marketing,
             ),
             MessageState(*state),
+            is_to_many,
         )
-        for patient, timezone, created_at, is_for_marketing, *state in rows
+        for patient, timezone, created_at, is_for_marketing, is_to_many, *state in rows
     ]
     return {text.message.id: text for text in texts}
 

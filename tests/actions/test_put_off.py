@@ -11,13 +11,16 @@ from portal.actions.remind import run_pass
 from portal.actions.show_message import NoSuchMessage, show_message
 from portal.actions.sweep import sweep, take_due
 from portal.actions.take_back import TooLate, take_back
+from portal.actions.worklist import look_at_worklist
 from portal.actions.write import CannotGo, MayNotSend, open_composer
+from portal.core.broadcasts import Whom
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.core.timing import resolve
 from tests.actions.test_remind import balance, events, the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 
+from .broadcasting import press, texts
 from .by_staff import DANA, Line, at_once, message, patient, practitioner, write
 from .test_resend import again, all_again, asked, becomes
 
@@ -78,6 +81,33 @@ def test_what_could_not_go_before_the_hours_were_over_waits_for_the_morning(
     sweep(MORNING)
     line.send(due(MORNING), at=MORNING)
     assert (len(line.taken), message(id_).status, balance()) == (1, Status.SENT, 99)
+
+
+def test_a_reminder_whose_appointment_begins_before_the_hours_do_stands_on_the_worklist_at_once(
+    app: Flask, line: Line
+) -> None:
+    clinic = Clinic()
+    visit = clinic.book("a", starts="2031-05-08 07:30")
+    id_ = write(at=NIGHT - HOUR - timedelta(minutes=2), appointment_id=visit.id)  # 8:58pm
+    line.send([id_], at=NIGHT - HOUR + timedelta(minutes=1))
+    row = message(id_)
+    assert (line.taken, row.status, row.reasons) == ([], Status.EXPIRED, (Reason.DEADLINE_PASSED,))
+    assert balance() == 100
+    assert [one.message.id for one in look_at_worklist(clinic.practice, NIGHT).open] == [id_]
+
+
+def test_what_a_message_to_many_has_left_in_the_evening_goes_in_the_morning(app: Flask, line: Line) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    press(text="We are closed on Friday.", now=EVENING, whom=Whom())
+    (row,) = texts()
+    until = NIGHT + 23 * HOUR  # 9pm tomorrow
+    assert row.deadline_at == until
+    sweep(NIGHT)
+    line.send([row.id], at=NIGHT)
+    assert (line.taken, message(row.id).next_at, message(row.id).deadline_at) == ([], MORNING, until + 24 * HOUR)
+    line.send([row.id], at=MORNING)
+    assert len(line.taken) == 1
 
 
 def test_an_automatic_reminder_keeps_its_own_hours(app: Flask, line: Line) -> None:

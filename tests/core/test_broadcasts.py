@@ -78,9 +78,9 @@ def test_it_goes_after_the_pause_and_within_the_hours(now: datetime, asked: date
     assert goes_at(asked, SYDNEY, 8, 21, now) == goes
 
 
-def test_it_may_be_sent_all_day() -> None:
-    assert deadline(NOW, SYDNEY, 21) == datetime(2031, 5, 7, 12, tzinfo=UTC)  # an hour after 9pm
-    assert deadline(NOW, SYDNEY, 24) == datetime(2031, 5, 7, 15, tzinfo=UTC)
+def test_it_may_be_sent_until_the_hours_of_the_next_day_end() -> None:
+    assert deadline(NOW, SYDNEY, 21) == datetime(2031, 5, 8, 11, tzinfo=UTC)  # 9pm
+    assert deadline(NOW, SYDNEY, 24) == datetime(2031, 5, 8, 14, tzinfo=UTC)
 
 
 def test_a_time_is_read_by_the_local_clocks() -> None:
