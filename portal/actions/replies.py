@@ -1,6 +1,6 @@
 """What staff do with replies: read them, say whose one is, and set how the portal answers by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -154,10 +154,12 @@ def mark_unread(practice_id: str, message_id: int) -> None:
         reply.read_at = reply.read_by = reply.read_by_id = None
 
 
-def mark_answered(session: Session, patient_id: int, who: Who, now: datetime) -> None:
-    """Whoever texts the patient has read what the patient wrote. The practice is locked."""
-    for reply in store.inbox.list_unread_of(session, patient_id):
-        _mark(reply, who, now)
+def mark_answered(session: Session, patient_id: int, message_ids: Collection[int], who: Who, now: datetime) -> None:
+    """Whoever texts the patient has read those of the patient's replies that the form showed. Who cannot come is
+    left: the appointment is still to be seen to. The practice is locked."""
+    for reply in store.inbox.list_unread_among(session, patient_id, message_ids):
+        if not reply.meaning.declines:
+            _mark(reply, who, now)
 
 
 def _get(session: Session, message_id: int) -> Row:

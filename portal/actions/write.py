@@ -27,8 +27,10 @@ from portal.core.timing import has_come, local
 from portal.core.typed_text import in_braces, problem_with, tidy
 from portal.core.wording import Words
 from portal.store.facts import Found, usable_template
+from portal.store.inbox import Row
 from portal.store.messages import Message
 
+MOST_UNREAD = 5
 _FORM_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -93,7 +95,7 @@ class Composer:
     """A text about to be sent. `to`: the number that would be texted, E.164; None where there is none. `template_id`:
     the one that filled the text. `stands_in_the_way`: as it is now. `warning`: what to think of first, or empty.
     `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives. `goes`:
-    8am tomorrow; empty where it goes at once."""
+    8am tomorrow; empty where it goes at once. `unread`: the newest of what the patient wrote, the newest first."""
 
     patient_id: int
     patient: str  # the full name
@@ -112,6 +114,7 @@ class Composer:
     is_reminder: bool
     revision: int | None  # None: of no appointment that was asked for
     goes: str
+    unread: tuple[Row, ...]
 
 
 def is_form_key(key: str) -> bool:
@@ -199,6 +202,7 @@ def open_composer(
         facts = _facts(session, recipient, message_id)
         reasons = decide(facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
+        unread = () if is_reminder else store.inbox.list_unread_of(session, patient_id, MOST_UNREAD)
     patient = recipient.patient
     return Composer(
         patient_id=patient_id,
@@ -218,6 +222,7 @@ def open_composer(
         is_reminder=is_reminder,
         revision=reminder.appointment.revision if reminder else None,
         goes=say_when(goes_at, now),
+        unread=tuple(unread),
     )
 
 
@@ -319,13 +324,16 @@ def send_text(
     appointment_id: int | None = None,
     revision: int | None = None,
     in_place_of: int | None = None,
+    answers: Collection[int] = (),
 ) -> int:
     """Queue it and take its credits; returns the message's id, which the caller enqueues. A form sent twice writes
     once and returns the same id.
 
     `appointment_id`: as that appointment's reminder, in its row; `revision`: as the page showed it (None: it was not
-    looked at). `in_place_of`: a message that did not reach the patient; it is dealt with by this. Raises MayNotSend,
-    CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
+    looked at). `in_place_of`: a message that did not reach the patient; it is dealt with by this. `answers`: the
+    patient's messages that the page showed.
+
+    Raises MayNotSend, CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
     """
     text = tidy(text)
     problem = problem_with(text)
@@ -355,7 +363,7 @@ def send_text(
         to_queue = ToQueue(row, patient_id, decision, deadline_at, charged=0, own_words=True, goes_at=goes_at)
         ids = queue_texts(session, practice, [to_queue], writer.who, QUEUED_BY_STAFF, now, form_key=form_key)
         if reminder is None:  # which answers nothing
-            mark_answered(session, patient_id, writer.who, now)
+            mark_answered(session, patient_id, answers, writer.who, now)
         if in_place_of is not None:
             mark_replaced(session, in_place_of, patient_id, writer.who, now)
     return ids[0]

@@ -58,11 +58,17 @@ def list_read_since(session: Session, since: datetime, most: int) -> list[Row]:
     return _rows(session, read.order_by(Reply.at.desc(), Reply.id.desc()).limit(most))
 
 
-def list_unread_of(session: Session, patient_id: int) -> Sequence[Reply]:
-    """The patient's, the oldest first."""
+def list_unread_of(session: Session, patient_id: int, most: int) -> list[Row]:
+    """The patient's, the newest first."""
+    unread = _SELECT.where(Reply.read_at.is_(None), Message.patient_id == patient_id)
+    return _rows(session, unread.order_by(Reply.id.desc()).limit(most))
+
+
+def list_unread_among(session: Session, patient_id: int, message_ids: Collection[int]) -> Sequence[Reply]:
+    """Those of these messages that are the patient's and unread."""
     unread = select(Reply).join(Message, Message.id == Reply.message_id)
     return session.scalars(
-        unread.where(Reply.read_at.is_(None), Message.patient_id == patient_id).order_by(Reply.id)
+        unread.where(Reply.read_at.is_(None), Message.patient_id == patient_id, Message.id.in_(message_ids))
     ).all()
 
 

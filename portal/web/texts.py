@@ -14,6 +14,7 @@ from portal.actions.resend import Changed, Resent, send_again, send_all_again, w
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.take_back import TooLate, take_back
 from portal.actions.write import (
+    MOST_UNREAD,
     CannotGo,
     Composer,
     MayNotSend,
@@ -97,6 +98,7 @@ def send(patient_id: int) -> ResponseReturnValue:
             appointment_id=_row_id("appointment"),
             revision=_row_id("revision"),
             in_place_of=_row_id("message"),
+            answers=[id_ for one in request.form.getlist("answers", int)[:MOST_UNREAD] if (id_ := row_id(one))],
         )
     except (NoSuchPatient, NoSuchAppointment):
         abort(404)

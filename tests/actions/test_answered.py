@@ -7,11 +7,11 @@ from sqlalchemy import select
 from portal import store
 from portal.actions.replies import look_at_inbox
 from portal.actions.worklist import look_at_worklist
-from portal.actions.write import TextProblem
+from portal.actions.write import TextProblem, open_composer
 from portal.store.appointments import Appointment
 from tests.builders import Clinic
 
-from .by_staff import write
+from .by_staff import DANA, patient, write
 from .replies import LATER, comes_in, remind, reply_of
 
 BEN = "+61491570110"
@@ -27,24 +27,38 @@ def clinic(app: Flask) -> Clinic:
 
 
 def test_a_text_to_the_patient_answers_what_the_patient_wrote_and_nobody_elses(clinic: Clinic) -> None:
-    answered = [comes_in("can't make it"), comes_in("Is parking free?")]
+    answered = [comes_in("Where are you?"), comes_in("Is parking free?")]
     bens = comes_in("Is parking free?", number=BEN)
-    write(at=LATER)
+    write(at=LATER, answers=[*shown(), bens.message_id])
     for taken in answered:
         assert (reply_of(taken).read_at, reply_of(taken).read_by) == (LATER, "Dana")
     assert reply_of(bens).read_at is None
     assert look_at_inbox(clinic.id, LATER).unread == 1
+
+
+def shown() -> list[int]:
+    """On the form for a text to Mia."""
+    return [row.message.id for row in open_composer("riverside", patient().id, DANA, LATER).unread]
+
+
+def test_what_came_after_the_form_was_opened_and_who_cannot_come_stay_unread(clinic: Clinic) -> None:
+    declined = comes_in("can't make it")
+    seen = shown()
+    came_later = comes_in("Is parking free?")
+    write(at=LATER, answers=seen)
+    write(at=LATER)
+    assert (seen, reply_of(declined).read_at, reply_of(came_later).read_at) == ([declined.message_id], None, None)
     with store.reading(clinic.id) as session:
         practice = store.practices.get_practice(session, clinic.id)
-    assert look_at_worklist(practice, LATER).declined == []
+    assert [row.message.id for row in look_at_worklist(practice, LATER).declined] == [declined.message_id]
 
 
 def test_a_form_that_is_refused_or_comes_twice_answers_nothing(clinic: Clinic) -> None:
     write(at=LATER, form_key="the-first-form")
     taken = comes_in("Is parking free?")
-    write(at=LATER, form_key="the-first-form")
+    write(at=LATER, form_key="the-first-form", answers=[taken.message_id])
     with pytest.raises(TextProblem):
-        write("", at=LATER)
+        write("", at=LATER, answers=[taken.message_id])
     assert reply_of(taken).read_at is None
 
 
@@ -52,5 +66,5 @@ def test_a_reminder_by_hand_answers_nothing(clinic: Clinic) -> None:
     taken = comes_in("Is parking free?", number=BEN)
     with store.reading(clinic.id) as session:
         visit = session.scalars(select(Appointment).where(Appointment.external_id == "ben")).one()
-    write("See you at 9:30.", "ben", at=LATER, appointment_id=visit.id)
+    write("See you at 9:30.", "ben", at=LATER, appointment_id=visit.id, answers=[taken.message_id])
     assert reply_of(taken).read_at is None

@@ -82,5 +82,7 @@ def test_whoever_texts_the_patient_has_read_what_the_patient_wrote(clinic: Clini
     patient_id = message(mine.message_id).patient_id
     assert patient_id
     with store.transaction(clinic.id) as session:
-        mark_answered(session, patient_id, Who(7, "Dana"), LATER + timedelta(minutes=5))
+        mark_answered(
+            session, patient_id, [mine.message_id, theirs.message_id], Who(7, "Dana"), LATER + timedelta(minutes=5)
+        )
     assert (reply_of(mine).read_by, reply_of(theirs).read_at) == ("Dana", None)

@@ -19,6 +19,7 @@ from portal.core.states import Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.staff import User
+from tests.actions.replies import SENDER, comes_in, reply_of
 from tests.builders import PASS_AT, Clinic, a_patient, a_practitioner, a_template
 
 from .conftest import sign_in, visitor
@@ -380,11 +381,24 @@ def test_a_reminder_of_a_former_time_is_looked_at_again(
     assert client.post(path, data=form | {"text": "See you at half past ten"}).status_code == 303
 
 
+def test_the_form_shows_what_the_patient_wrote_and_answers_that(client: FlaskClient, clinic: Clinic) -> None:
+    clinic.change(clinic.practice, sender=SENDER)
+    taken = comes_in(HOSTILE, PASS_AT)
+    page = client.get("/patients/1/text").text
+    assert "they-wrote" in page and "<script>alert" not in page
+    assert reply_of(taken).read_at is None
+    send(client, "Hello", answers=["x", "-1", field(page, "answers")])
+    assert reply_of(taken).read_by == "Dana Owner"
+    assert "they-wrote" not in client.get("/patients/1/text").text
+
+
 # --- the pages are quick ------------------------------------------------------------------------------------
 
 
 def test_each_page_takes_at_most_8_queries(client: FlaskClient, clinic: Clinic) -> None:
     send(client, "Hello")
+    clinic.change(clinic.practice, sender=SENDER)
+    comes_in("Where do I park?", PASS_AT)
     for path in ("/patients/1", "/patients/1/text", "/patients/1/text?message=1", "/communications/1"):
         client.get(path)
         with counted_queries() as seen:
