@@ -19,7 +19,7 @@ from portal.actions.worklist import mark_replaced
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import called, counted, listed, moment
-from portal.core.reminders import Facts, Preference, decide
+from portal.core.reminders import Preference, decide
 from portal.core.roles import Permission
 from portal.core.states import Direction, Kind, Status
 from portal.core.text import measure
@@ -181,7 +181,7 @@ def open_composer(
     with store.reading(practice_id) as session:
         refuse_others_patients(session, patient_id, writer)
         recipient = find_recipient(session, patient_id, now, appointment_id)
-        again = _find_sent(session, patient_id, message_id) if message_id is not None else None
+        again, is_marketing = _find_sent(session, patient_id, message_id) if message_id is not None else (None, False)
         templates = {
             row.id: (row.name, template)
             for row in store.practices.list_templates(session)
@@ -199,10 +199,12 @@ def open_composer(
         practice, weighed = recipient.practice, weigh_text(text, recipient.practice.credits)
         goes_at = hours_begin_at(practice, recipient.zone, now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder and is_reminder else ()
-        facts = _facts(session, recipient, message_id)
+        # What is written in the place of marketing needs the patient's consent as well.
+        facts = replace(recipient.facts, is_marketing=is_marketing)
         reasons = decide(facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
-        unread = () if is_reminder else store.inbox.list_unread_of(session, patient_id, MOST_UNREAD)
+        answers = not (is_reminder or in_the_way)  # what cannot go answers nothing
+        unread = store.inbox.list_unread_of(session, patient_id, MOST_UNREAD) if answers else ()
     patient = recipient.patient
     return Composer(
         patient_id=patient_id,
@@ -226,17 +228,12 @@ def open_composer(
     )
 
 
-def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
-    message = store.messages.find_message(session, message_id)
+def _find_sent(session: Session, patient_id: int, message_id: int) -> tuple[Message, bool]:
+    """And whether it is marketing."""
+    message, is_marketing = store.broadcasts.find_text(session, message_id)
     if message is None or message.patient_id != patient_id or message.direction is Direction.INBOUND:
         raise NoSuchMessage(message_id)
-    return message
-
-
-def _facts(session: Session, recipient: Recipient, message_id: int | None) -> Facts:
-    """What is written in the place of marketing needs the patient's consent as well."""
-    is_marketing = message_id is not None and store.broadcasts.is_of_marketing(session, message_id)
-    return replace(recipient.facts, is_marketing=is_marketing)
+    return message, is_marketing
 
 
 def _own_text(visit: Found) -> str | None:
@@ -350,7 +347,8 @@ def send_text(
         reminder = recipient.visit if appointment_id is not None else None
         goes_at = hours_begin_at(practice, recipient.zone, now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder else ()
-        decision = decide(_facts(session, recipient, in_place_of), practice.credits, text)
+        is_marketing = in_place_of is not None and store.broadcasts.find_text(session, in_place_of)[1]
+        decision = decide(replace(recipient.facts, is_marketing=is_marketing), practice.credits, text)
         in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
         if in_the_way:
             raise CannotGo(in_the_way)

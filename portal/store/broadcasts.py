@@ -138,9 +138,10 @@ is_marketing = exists().where(
 )
 
 
-def is_of_marketing(session: Session, message_id: int) -> bool:
-    """Whether the message is of one to many that needs the patient's consent."""
-    return session.scalar(select(Message.id).where(Message.id == message_id, is_marketing)) is not None
+def find_text(session: Session, message_id: int) -> tuple[Message | None, bool]:
+    """Any message, and whether it is marketing."""
+    row = session.execute(select(Message, is_marketing).where(Message.id == message_id)).one_or_none()
+    return (row[0], row[1]) if row else (None, False)
 
 
 # --- its patients -------------------------------------------------------------------------------------------
