@@ -25,7 +25,7 @@ from portal.core.broadcasts import Purpose, Whom
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
-from portal.store.messages import Message
+from portal.store.messages import Message, list_queued_where
 from portal.store.patients import Patient
 from portal.store.practices import AppointmentType, Practitioner
 from portal.store.types import Reasons, RowId, UtcDateTime, only_known_reasons, words
@@ -176,14 +176,8 @@ def list_texts(session: Session, broadcast_id: int, numbers: Collection[str]) ->
 
 
 def list_queued(session: Session, broadcast_id: int) -> list[tuple[int, int, bool]]:
-    """(id, credits taken, was it in doubt before) of its texts that are queued."""
-    return list(
-        session.execute(
-            select(Message.id, Message.charged, Message.was_in_doubt).where(
-                Message.id.in_(texts_of(broadcast_id)), Message.status == Status.QUEUED
-            )
-        )
-    )
+    """As `messages.list_queued_where`, of its texts."""
+    return list_queued_where(session, Message.id.in_(texts_of(broadcast_id)))
 
 
 def texts_of(broadcast_id: int) -> Select[int | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     Index,
     Text,
     UniqueConstraint,
@@ -290,28 +291,20 @@ def record_events(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(table_of(MessageEvent)), rows)
 
 
+def list_queued_where(session: Session, which: ColumnElement[bool]) -> list[tuple[int, int, bool]]:
+    """(id, credits taken, was it in doubt before) of those messages that are queued."""
+    queued = select(Message.id, Message.charged, Message.was_in_doubt)
+    return list(session.execute(queued.where(which, Message.status == Status.QUEUED)))
+
+
 def list_queued_of(session: Session, appointment_ids: Collection[int]) -> list[tuple[int, int, bool]]:
-    """(message id, credits taken for it, was it in doubt before) of what is queued for these appointments."""
-    return list(
-        session.execute(
-            select(Message.id, Message.charged, Message.was_in_doubt).where(
-                Message.appointment_id.in_(appointment_ids), Message.status == Status.QUEUED
-            )
-        )
-    )
+    """As above, of what is for these appointments."""
+    return list_queued_where(session, Message.appointment_id.in_(appointment_ids))
 
 
 def list_queued(session: Session, message_ids: Collection[int]) -> list[tuple[int, int, bool]]:
-    """(id, credits taken, was it in doubt before) of those that are queued."""
-    if not message_ids:
-        return []
-    return list(
-        session.execute(
-            select(Message.id, Message.charged, Message.was_in_doubt).where(
-                Message.id.in_(message_ids), Message.status == Status.QUEUED
-            )
-        )
-    )
+    """As above, of these."""
+    return list_queued_where(session, Message.id.in_(message_ids)) if message_ids else []
 
 
 def mark_sending(session: Session, message_ids: Collection[int], claim: str, now: datetime) -> None:
