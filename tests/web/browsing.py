@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 from werkzeug.serving import make_server
@@ -17,6 +18,13 @@ Open = Callable[..., Page]
 
 # A form that is refused is answered 422, and its answer takes the focus from what was pressed.
 EXPECTED = ("the server responded with a status of 422", "Autofocus processing was blocked")
+
+
+def assert_accessible(page: Page, about: object = "") -> None:
+    """Once the page and its style sheets are there: what is half loaded has the wrong colours."""
+    page.wait_for_load_state()
+    found = Axe().run(page)
+    assert found.violations_count == 0, (about, found.generate_report())
 
 
 @contextmanager

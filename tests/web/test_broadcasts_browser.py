@@ -73,6 +73,7 @@ def test_every_step_is_accessible_and_fits(open_page: Open, width: str, scheme: 
     expect(page.locator("#lead")).to_contain_text("Waiting. It goes today at 10:0")
     picture(page, "to-many-waiting", width, scheme)
     page.get_by_role("link", name="Messages to many").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Messages to many")
     picture(page, "to-many-list", width, scheme)
 
 

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from portal.actions.browse_log import stream
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
 from portal.demo.practice import PRACTICE
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
@@ -74,8 +73,7 @@ def test_every_page_is_accessible_and_fits(
 ) -> None:
     for name, path in paths.items():
         page = open_page(path, WIDTHS[width], scheme)
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         if scheme == "light":
             page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=name != "communications")

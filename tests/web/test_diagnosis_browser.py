@@ -3,7 +3,6 @@
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import expect
 
@@ -15,7 +14,7 @@ from portal.core.states import Status
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_type
 
-from .browsing import SCREENS, WIDTHS, Open
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -70,8 +69,7 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
             page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
         for details in page.locator("details").all():
             details.locator("summary").click()
-        found = Axe().run(page)
-        assert found.violations_count == 0, (name, found.generate_report())
+        assert_accessible(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         for control in page.locator("main button:visible, .mend input:visible, summary:visible").all():
             box = control.bounding_box()

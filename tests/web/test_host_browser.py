@@ -7,7 +7,6 @@ from threading import Thread
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
@@ -20,7 +19,7 @@ from portal.queue import NAME
 from portal.store.passes import MissedDay
 from tests.builders import PASS_AT, Clinic, a_practice, a_user
 from tests.hosts import Host, running
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 from .conftest import sign_in_browser
 from .test_rq_dashboard import PLANTED, plant
@@ -102,9 +101,8 @@ def open_page(browser: Browser, host: Host, url: str) -> Iterator[Open]:
     assert complaints == []
 
 
-def assert_accessible(page: Page, width: int) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+def check(page: Page, width: int) -> None:
+    assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
 
 
@@ -114,12 +112,12 @@ def test_the_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:
         for scheme in SCHEMES:
             page = open_page("/host", width, scheme)
             expect(page.locator("#verdict")).to_contain_text("to mend")
-            assert_accessible(page, width)
+            check(page, width)
             page.locator("#well summary").click()
-            assert_accessible(page, width)
+            check(page, width)
             if scheme == "light":
                 page.screenshot(path=SCREENS / f"host-{name}.png", full_page=True)
-            assert_accessible(open_page("/host/doctor", width, scheme), width)
+            check(open_page("/host/doctor", width, scheme), width)
 
 
 def test_the_dashboards_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:
@@ -130,7 +128,7 @@ def test_the_dashboards_pages_are_accessible_and_fit(open_page: Open, host: Host
         for path, expected in (paths | {f"0/view/job/{waiting}": "send 1 of"}).items():
             page = open_page(f"/rq/{path}", width)
             expect(page.locator("main")).to_contain_text(expected)
-            assert_accessible(page, width)
+            check(page, width)
             if path == "":
                 page.screenshot(path=SCREENS / f"queue-{name}.png")
 

@@ -7,12 +7,11 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
@@ -57,8 +56,7 @@ def test_the_narrowed_log_is_accessible_and_fits(
 ) -> None:
     for name, path in (("log-narrowed", NARROWED), ("log-nothing", "/communications?q=zebra")):
         page = open_page(path, WIDTHS[width], scheme)
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
         for control in page.locator("search input, search select, search summary, search button, nav.pages a").all():
             box = control.bounding_box()

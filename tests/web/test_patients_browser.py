@@ -5,7 +5,6 @@ from datetime import date
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import expect
 
@@ -19,7 +18,7 @@ from portal.core.roles import Role
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient
 
-from .browsing import SCREENS, WIDTHS, Open
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -78,8 +77,7 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
         for summary in page.locator("#contact details > summary").all():
             if summary.locator("xpath=..").get_attribute("open") is None:
                 summary.click()
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         if name == "patient-everything":
             page.screenshot(path=SCREENS / f"patient-forms-{scheme}-{width}.png", full_page=True)

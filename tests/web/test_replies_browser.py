@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import expect
 
@@ -13,7 +12,7 @@ from tests.actions.replies import LATER, SENDER, comes_in, find_reply, message, 
 from tests.actions.test_inbound import appointment, is_opted_out
 from tests.builders import Clinic
 
-from .browsing import SCREENS, WIDTHS, Open
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -75,8 +74,7 @@ def test_every_page_is_accessible_and_fits(
         page = open_page(path, WIDTHS[width], scheme, role=role)
         if scheme == "light":
             page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
-        result = Axe().run(page)
-        assert result.violations_count == 0, (name, result.generate_report())
+        assert_accessible(page, name)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
 
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page, expect
 
@@ -18,7 +17,7 @@ from tests.actions.test_receipts import send
 from tests.actions.test_remind import the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 from tests.reported import of, report, work
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -64,8 +63,7 @@ def clinic(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Clinic:
 def look(page: Page, name: str, width: str) -> None:
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
     page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
 

@@ -7,7 +7,6 @@ from threading import Thread
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
@@ -18,7 +17,7 @@ from portal.core.roles import Role
 from portal.set_up_code import set_up_code
 from portal.store.staff import User
 from tests.builders import Clinic
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 from tests.web.people import PASSWORD, give_password
 
 pytestmark = pytest.mark.browser
@@ -103,8 +102,7 @@ def code_of(app: Flask, page: Page) -> str:
 
 
 def look_at(page: Page, name: str, width: str, scheme: str) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+    assert_accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
     inputs = "main input:not([type=checkbox]):visible, main label.confirm"  # whose box is as large as its words
     for control in page.locator(f"{inputs}, main select, main button, main a[role=button]").all():

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page, expect
 
@@ -18,7 +17,7 @@ from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
 from tests.builders import MOBILES, PASS_AT, Clinic, a_template
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
 
 from .test_worklist import becomes
 
@@ -86,8 +85,7 @@ PICTURES = {"text", "text-now", "text-hindered", "message-in-doubt", "worklist"}
 
 
 def check(page: Page, name: str, width: int) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, (name, found.generate_report())
+    assert_accessible(page, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name
     inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"
     others = "main select, main button, main summary, main textarea, main .fix, label.confirm, fieldset label"

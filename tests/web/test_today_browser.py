@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page, expect
 
@@ -19,7 +18,7 @@ from portal.store.messages import Message
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_patient, a_type, an_appointment
 
-from .browsing import SCREENS, WIDTHS, Open
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible
 from .test_today import DAY, HOUR
 from .test_worklist import message_of
 
@@ -144,8 +143,7 @@ def test_today_is_accessible_and_fits(open_page: Open, width: str, scheme: Liter
     page.screenshot(path=SCREENS / f"today-{width}{'-dark' if scheme == 'dark' else ''}.png", full_page=True)
     for details in page.locator("main details").all():
         details.evaluate("element => element.open = true")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
     for control in page.locator("main button:visible, main a:visible, main summary:visible, header nav a").all():
         box = control.bounding_box()
@@ -156,8 +154,7 @@ def test_today_is_accessible_and_fits(open_page: Open, width: str, scheme: Liter
 @pytest.mark.parametrize("path", ["/today/worklist", "/today/credits", "/today/chart"])
 def test_each_part_is_an_accessible_page_too(open_page: Open, path: str) -> None:
     page = open_page(path, 390)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_what_is_opened_and_the_focus_stay_when_it_is_renewed(open_page: Open) -> None:
@@ -216,8 +213,7 @@ def test_a_template_is_chosen_in_place(open_page: Open) -> None:
     page.get_by_role("button", name="Use this template").click()
     expect(page.locator("#plan-said")).to_contain_text("Its reminders use that template")
     expect(page.locator("#plan")).not_to_contain_text("Dry needling”, which")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
 
 
 def test_without_scripts_every_part_is_a_link_away(open_page: Open) -> None:

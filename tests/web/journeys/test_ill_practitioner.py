@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 from sqlalchemy import select
 
@@ -17,6 +16,7 @@ from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
 from tests.processes import wait_until
+from tests.web.browsing import assert_accessible
 
 from .stack import PRACTICE, Stack, at, on_sqlite
 from .visit import MODES, Mode, Visit, sit_down, visiting
@@ -71,8 +71,7 @@ def check(visit: Visit) -> None:
     schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
     for scheme in schemes:
         visit.page.emulate_media(color_scheme=scheme)
-        found = Axe().run(visit.page)
-        assert found.violations_count == 0, found.generate_report()
+        assert_accessible(visit.page)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= visit.mode.width
 
 

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from portal.core.phrases import plain
 from portal.core.roles import Role
-from tests.web.browsing import SCREENS, Browsing, browsing
+from tests.web.browsing import SCREENS, Browsing, assert_accessible, browsing
 from tests.web.conftest import sign_in_browser
 
 from .stack import PRACTICE, Stack
@@ -55,8 +54,7 @@ class Visit:
         if self.mode.scripts:  # or the checks could not run
             for scheme in ("dark", "light"):
                 self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                found = Axe().run(self.page)
-                assert found.violations_count == 0, (what, scheme, found.generate_report())
+                assert_accessible(self.page, (what, scheme))
         assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), what
         self.step(what, at, {PICTURED: "", MODES["1280"]: "-1280"})
 
