@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from secrets import token_hex
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, Date, DateTime, bindparam, delete, event, insert, inspect, select, update
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 from portal.store.types import UtcDateTime
+
+_MADE_HERE = "portal-"
 
 IMPORTING = "importing"  # in session.info: the import itself writes
 
@@ -24,6 +27,16 @@ class Imported:
     @declared_attr
     def staff_changed(cls) -> Mapped[dict[str, Any] | None]:
         return mapped_column(JSON(none_as_null=True))
+
+
+def made_here_id() -> str:
+    """Stands for the export's id in a row that staff made."""
+    return _MADE_HERE + token_hex(8)
+
+
+def is_made_here(external_id: str) -> bool:
+    """Whether staff made the row: no export speaks of it."""
+    return external_id.startswith(_MADE_HERE)
 
 
 def as_json(value: Any) -> Any:
