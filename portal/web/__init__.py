@@ -14,6 +14,7 @@ from portal.errors import describe
 from portal.web import (
     access,
     account,
+    appointment_types,
     appointments,
     broadcasts,
     communications,
@@ -68,6 +69,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(staff.pages)
     app.register_blueprint(communications.pages)
     app.register_blueprint(appointments.pages)
+    app.register_blueprint(appointment_types.pages)
     app.register_blueprint(broadcasts.pages)
     app.register_blueprint(settings.pages)
     app.register_blueprint(host.pages)

@@ -1,13 +1,10 @@
-"""The settings that stop reminders: each business's switch, each appointment type's template, sending and credits."""
+"""The settings that stop reminders: each business's switch, sending and credits."""
 
-from collections.abc import Callable
-
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, request
 from flask.typing import ResponseReturnValue
 
 from portal import clock
-from portal.actions import appointment_types, businesses, credits, hours, sending
-from portal.actions.appointment_types import NoSuchTemplate, NoSuchType
+from portal.actions import businesses, credits, hours, sending
 from portal.actions.businesses import NoSuchBusiness
 from portal.actions.credits import CreditsRefused
 from portal.actions.hours import SettingRefused
@@ -16,21 +13,19 @@ from portal.actions.sms import show_sms
 from portal.core.reminders import Sending
 from portal.core.roles import Permission
 from portal.web.access import allow, who
-from portal.web.diagnosis import render_diagnosis
-from portal.web.inside import inside
 from portal.web.row_ids import LARGEST_ID
+from portal.web.setting_forms import done, is_confirmed, refused, render
 
 LEDGER_PAGE = 50
 
 pages = Blueprint("settings", __name__, url_prefix="/settings")
-Page = Callable[..., str]
 
 
 @pages.get("/businesses", endpoint="businesses")
 @allow(Permission.SETTINGS)
 def _businesses(problem: str = "", field: str = "") -> str:
     shown = businesses.list_businesses(g.practice.id, clock.now())
-    return _page("businesses", problem, field, shown=shown)
+    return render("businesses", problem, field, shown=shown)
 
 
 @pages.post(f"/businesses/<int(max={LARGEST_ID}):business_id>/reminders")
@@ -39,36 +34,13 @@ def switch_business(business_id: int) -> ResponseReturnValue:
     on = {"on": True, "off": False}.get(request.form.get("reminders", ""))
     try:
         businesses.switch_business(
-            g.practice.id, business_id, on, confirmed=_is_confirmed(), who=who(), now=clock.now()
+            g.practice.id, business_id, on, confirmed=is_confirmed(), who=who(), now=clock.now()
         )
     except NoSuchBusiness:
         abort(404)
-    except NotConfirmed as refused:
-        return _refused(_businesses, str(refused), "confirm")
-    return _done(_businesses)
-
-
-@pages.get("/appointment-types", endpoint="appointment_types")
-@allow(Permission.SETTINGS)
-def _appointment_types(problem: str = "", field: str = "") -> str:
-    found = appointment_types.list_types(g.practice.id, clock.now())
-    return _page("appointment_types", problem, field, shown=found.types, templates=found.templates, zone=found.zone)
-
-
-@pages.post(f"/appointment-types/<int(max={LARGEST_ID}):type_id>/template")
-@allow(Permission.SETTINGS)
-def choose_template(type_id: int) -> ResponseReturnValue:
-    try:
-        appointment_types.choose_template(
-            g.practice.id, type_id, _template_id(), confirmed=_is_confirmed(), who=who(), now=clock.now()
-        )
-    except NoSuchType:
-        abort(404)
-    except (NoSuchTemplate, NotConfirmed) as refused:
-        return _refused(
-            _appointment_types, str(refused), "confirm" if isinstance(refused, NotConfirmed) else "template"
-        )
-    return _done(_appointment_types)
+    except NotConfirmed as problem:
+        return refused(_businesses, str(problem), "confirm")
+    return done(_businesses, ".businesses")
 
 
 @pages.get("/sms", endpoint="sms")
@@ -76,7 +48,7 @@ def choose_template(type_id: int) -> ResponseReturnValue:
 def _sms(problem: str = "", field: str = "") -> str:
     before = request.args.get("before", type=int)
     shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, min(before, LARGEST_ID) if before else None)
-    return _page("sms", problem, field, shown=shown, before=before, earliest=hours.EARLIEST, latest=hours.LATEST)
+    return render("sms", problem, field, shown=shown, before=before, earliest=hours.EARLIEST, latest=hours.LATEST)
 
 
 @pages.post("/sms/sending")
@@ -84,15 +56,15 @@ def _sms(problem: str = "", field: str = "") -> str:
 def switch_sending() -> ResponseReturnValue:
     wanted = request.form.get("sending", "")
     if wanted not in list(Sending):
-        return _refused(_sms, "Choose on, paused or rehearsal.", "sending")
+        return refused(_sms, "Choose on, paused or rehearsal.", "sending")
     try:
         sending.switch_sending_asking(
-            g.practice.id, Sending(wanted), confirmed=_is_confirmed(), who=who(), now=clock.now()
+            g.practice.id, Sending(wanted), confirmed=is_confirmed(), who=who(), now=clock.now()
         )
-    except NotConfirmed as refused:
-        return _refused(_sms, str(refused), "confirm")
+    except NotConfirmed as problem:
+        return refused(_sms, str(problem), "confirm")
     g.practice.sending = Sending(wanted)  # as the page's own notice says it
-    return _done(_sms)
+    return done(_sms, ".sms")
 
 
 @pages.post("/sms/credits")
@@ -108,9 +80,9 @@ def top_up() -> ResponseReturnValue:
             clock.now(),
             who(),
         )
-    except CreditsRefused as refused:
-        return _refused(_sms, str(refused), refused.field)
-    return _done(_sms)
+    except CreditsRefused as problem:
+        return refused(_sms, str(problem), problem.field)
+    return done(_sms, ".sms")
 
 
 @pages.post("/sms/hours")
@@ -118,9 +90,9 @@ def top_up() -> ResponseReturnValue:
 def set_text_hours() -> ResponseReturnValue:
     try:
         hours.set_text_hours(g.practice.id, _number("begin"), _number("end"), clock.now(), who())
-    except SettingRefused as refused:
-        return _refused(_sms, str(refused), "begin")
-    return _done(_sms)
+    except SettingRefused as problem:
+        return refused(_sms, str(problem), "begin")
+    return done(_sms, ".sms")
 
 
 @pages.post("/sms/alarm-share")
@@ -128,54 +100,12 @@ def set_text_hours() -> ResponseReturnValue:
 def set_alarm_share() -> ResponseReturnValue:
     try:
         hours.set_alarm_share(g.practice.id, _number("share"), clock.now(), who())
-    except SettingRefused as refused:
-        return _refused(_sms, str(refused), "share")
-    return _done(_sms)
+    except SettingRefused as problem:
+        return refused(_sms, str(problem), "share")
+    return done(_sms, ".sms")
 
 
 def _number(field: str) -> int:
     """-1 where there is none."""
     typed = request.form.get(field, "").strip()
     return int(typed) if typed.isdecimal() and len(typed) < 4 else -1
-
-
-def _is_confirmed() -> bool:
-    return bool(request.form.get("confirm"))
-
-
-def _template_id() -> int | None:
-    """0 for none; None where the form did not say."""
-    asked = request.form.get("template", "")
-    if asked == "none":
-        return 0
-    return min(int(asked), LARGEST_ID) if asked.isdecimal() and len(asked) < 20 else None
-
-
-def _page(name: str, problem: str, field: str, **shown: object) -> str:
-    """The page, or the part of it that a form of it swaps."""
-    is_fragment = bool(request.headers.get("HX-Request")) and request.method == "POST"
-    return render_template(
-        f"settings/{'_' if is_fragment else ''}{name}.html",
-        problem=problem,
-        problem_field=field,
-        given=request.form if problem else {},
-        row=request.values.get("row", ""),
-        is_saved=bool(request.values.get("row")) and not problem,
-        **shown,
-    )
-
-
-def _done(page: Page) -> ResponseReturnValue:
-    """The diagnosis again where a form of it asked, the part of the page, or the page."""
-    appointment = request.form.get("appointment")
-    if request.headers.get("HX-Request"):
-        return render_diagnosis(appointment) if appointment else page()
-    own = url_for(f"settings.{page.__name__.removeprefix('_')}", row=request.form.get("row"))
-    return redirect(inside(request.form.get("next", ""), own), 303)
-
-
-def _refused(page: Page, problem: str, field: str) -> ResponseReturnValue:
-    appointment = request.form.get("appointment")
-    if request.headers.get("HX-Request") and appointment:
-        return render_diagnosis(appointment, problem, field), 422
-    return page(problem, field), 422

@@ -1,0 +1,44 @@
+"""What the settings' pages of several forms share: the page, or the part of it that one of its forms swaps."""
+
+from collections.abc import Callable
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.web.diagnosis import render_diagnosis
+from portal.web.inside import inside
+
+Page = Callable[..., str]  # with what is wrong in which field, where a form of it was refused
+
+
+def render(name: str, problem: str, field: str, **shown: object) -> str:
+    """`settings/NAME.html`, or of it `settings/_NAME.html`."""
+    is_fragment = bool(request.headers.get("HX-Request")) and request.method == "POST"
+    return render_template(
+        f"settings/{'_' if is_fragment else ''}{name}.html",
+        problem=problem,
+        problem_field=field,
+        given=request.form if problem else {},
+        row=request.values.get("row", ""),
+        is_saved=bool(request.values.get("row")) and not problem,
+        **shown,
+    )
+
+
+def done(page: Page, endpoint: str) -> ResponseReturnValue:
+    """The diagnosis again where a form of it asked, the part of the page, or the page."""
+    appointment = request.form.get("appointment")
+    if request.headers.get("HX-Request"):
+        return render_diagnosis(appointment) if appointment else page()
+    return redirect(inside(request.form.get("next", ""), url_for(endpoint, row=request.form.get("row"))), 303)
+
+
+def refused(page: Page, problem: str, field: str) -> ResponseReturnValue:
+    appointment = request.form.get("appointment")
+    if request.headers.get("HX-Request") and appointment:
+        return render_diagnosis(appointment, problem, field), 422
+    return page(problem, field), 422
+
+
+def is_confirmed() -> bool:
+    return bool(request.form.get("confirm"))
