@@ -23,7 +23,7 @@ from portal.actions.stop import Stop, stop_messages
 from portal.actions.who import Who
 from portal.actions.write import is_form_key, new_text
 from portal.core.again import QUEUED_BY_STAFF
-from portal.core.broadcasts import deadline, goes_at
+from portal.core.broadcasts import Purpose, deadline, goes_at
 from portal.core.numbers import number_to_text
 from portal.core.reasons import Reason
 from portal.core.states import Status
@@ -152,7 +152,7 @@ def _to_queue(place: Place, broadcast: Broadcast, one: Decided, now: datetime) -
     practice, zone = place.practice, one.addressee.timezone
     at = texting_at(max(broadcast.goes_at, now), zone, practice.texts_from, practice.texts_until)
     return ToQueue(
-        new_text(practice.id, one.addressee.business_id, now),
+        new_text(practice.id, one.addressee.business_id, now, is_marketing=broadcast.purpose is Purpose.MARKETING),
         one.addressee.patient_id,
         one.decision,
         deadline(at, zone, practice.texts_until),

@@ -17,6 +17,7 @@ from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who
 from portal.actions.worklist import mark_replaced
 from portal.core.again import QUEUED_BY_STAFF, TAKEN, in_doubt, went_already
+from portal.core.broadcasts import NotThen, read_time
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import called, counted, listed, moment
 from portal.core.reminders import Preference, decide
@@ -94,8 +95,9 @@ class Visit:
 class Composer:
     """A text about to be sent. `to`: the number that would be texted, E.164; None where there is none. `template_id`:
     the one that filled the text. `stands_in_the_way`: as it is now. `warning`: what to think of first, or empty.
-    `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives. `goes`:
-    8am tomorrow; empty where it goes at once. `unread`: the newest of what the patient wrote, the newest first."""
+    `is_reminder`: it becomes the reminder of `visit`, at the time that the appointment's `revision` gives. `when`: as
+    typed, and `goes`: 8am tomorrow; empty where it goes at once. `unread`: the newest of what the patient wrote, the
+    newest first."""
 
     patient_id: int
     patient: str  # the full name
@@ -113,7 +115,9 @@ class Composer:
     form_key: str
     is_reminder: bool
     revision: int | None  # None: of no appointment that was asked for
+    when: str
     goes: str
+    is_marketing: bool
     unread: tuple[Row, ...]
 
 
@@ -172,16 +176,19 @@ def open_composer(
     appointment_id: int | None = None,
     text: str | None = None,
     revision: int | None = None,
+    when: str = "",
+    is_marketing: bool = False,
 ) -> Composer:
     """`template_id`: filled anew. `message_id`: the same text once more. `appointment_id`: its reminder, now.
     `text`: what was typed already; it goes before the others. `revision`: the appointment's, as the page showed it.
+    `when`, `is_marketing`: see `send_text`.
 
     Raises MayNotSend, NoSuchPatient, NoSuchMessage, NoSuchAppointment.
     """
     with store.reading(practice_id) as session:
         refuse_others_patients(session, patient_id, writer)
         recipient = find_recipient(session, patient_id, now, appointment_id)
-        again, is_marketing = _find_sent(session, patient_id, message_id) if message_id is not None else (None, False)
+        again = _find_sent(session, patient_id, message_id) if message_id is not None else None
         templates = {
             row.id: (row.name, template)
             for row in store.practices.list_templates(session)
@@ -197,9 +204,13 @@ def open_composer(
         went = reminder.message if reminder and reminder.message and reminder.message.status in TAKEN else None
         is_reminder = reminder is not None and went is None
         practice, weighed = recipient.practice, weigh_text(text, recipient.practice.credits)
-        goes_at = hours_begin_at(practice, recipient.zone, now)
+        try:
+            goes_at = _goes_at(recipient, "" if is_reminder else when, now)
+        except NotThen:  # which is said once it is to be sent
+            goes_at = _goes_at(recipient, "", now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder and is_reminder else ()
         # What is written in the place of marketing needs the patient's consent as well.
+        is_marketing = is_marketing or (again is not None and again.is_marketing)
         facts = replace(recipient.facts, is_marketing=is_marketing)
         reasons = decide(facts, practice.credits, tidy(text)).reasons
         in_the_way += obstacles(session, recipient, reasons, weighed.parts, now)
@@ -223,17 +234,25 @@ def open_composer(
         form_key=secrets.token_urlsafe(16),
         is_reminder=is_reminder,
         revision=reminder.appointment.revision if reminder else None,
+        when=when,
         goes=say_when(goes_at, now),
+        is_marketing=is_marketing,
         unread=tuple(unread),
     )
 
 
-def _find_sent(session: Session, patient_id: int, message_id: int) -> tuple[Message, bool]:
-    """And whether it is marketing."""
-    message, is_marketing = store.broadcasts.find_text(session, message_id)
+def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
+    message = store.messages.find_message(session, message_id)
     if message is None or message.patient_id != patient_id or message.direction is Direction.INBOUND:
         raise NoSuchMessage(message_id)
-    return message, is_marketing
+    return message
+
+
+def _goes_at(recipient: Recipient, when: str, now: datetime) -> datetime | None:
+    """By the clocks of the patient's business; None for now. Raises NotThen."""
+    asked = read_time(when, recipient.zone, now)
+    later = hours_begin_at(recipient.practice, recipient.zone, asked or now)
+    return later or (local(asked, recipient.zone) if asked else None)
 
 
 def _own_text(visit: Found) -> str | None:
@@ -322,15 +341,18 @@ def send_text(
     revision: int | None = None,
     in_place_of: int | None = None,
     answers: Collection[int] = (),
+    when: str = "",
+    is_marketing: bool = False,
 ) -> int:
     """Queue it and take its credits; returns the message's id, which the caller enqueues. A form sent twice writes
     once and returns the same id.
 
     `appointment_id`: as that appointment's reminder, in its row; `revision`: as the page showed it (None: it was not
     looked at). `in_place_of`: a message that did not reach the patient; it is dealt with by this. `answers`: the
-    patient's messages that the page showed.
+    patient's messages that the page showed. `when`: it is to go, as `core.broadcasts.read_time` takes it; a
+    reminder goes now. `is_marketing`: it needs the patient's consent.
 
-    Raises MayNotSend, CannotGo, TextProblem, NoSuchPatient, NoSuchAppointment.
+    Raises MayNotSend, CannotGo, TextProblem, NotThen, NoSuchPatient, NoSuchAppointment.
     """
     text = tidy(text)
     problem = problem_with(text)
@@ -345,15 +367,18 @@ def send_text(
         if written := store.texts.find_by_form(session, form_key):
             return _same_again(written, patient_id, text)
         reminder = recipient.visit if appointment_id is not None else None
-        goes_at = hours_begin_at(practice, recipient.zone, now)
+        goes_at = _goes_at(recipient, "" if reminder else when, now)
         in_the_way = _in_the_way_of_its_reminder(reminder, revision, goes_at, now) if reminder else ()
-        is_marketing = in_place_of is not None and store.broadcasts.find_text(session, in_place_of)[1]
+        former = store.messages.find_message(session, in_place_of) if in_place_of is not None else None
+        is_marketing = is_marketing or (former is not None and former.is_marketing)
         decision = decide(replace(recipient.facts, is_marketing=is_marketing), practice.credits, text)
         in_the_way += obstacles(session, recipient, decision.reasons, measure(text).parts, now)
         if in_the_way:
             raise CannotGo(in_the_way)
         if reminder is None:
-            row: int | dict[str, object] = new_text(practice_id, recipient.business_id, now)
+            row: int | dict[str, object] = new_text(
+                practice_id, recipient.business_id, now, is_marketing=is_marketing
+            )
             deadline_at = (goes_at or now) + SENT_WITHIN
         else:
             row = reminder.message.id if reminder.message else _new_reminder(reminder, now)
@@ -375,13 +400,14 @@ def _same_again(written: Message, patient_id: int, text: str) -> int:
     raise CannotGo((Obstacle(Words("This form was sent already", says, "Show what was sent", _place(written))),))
 
 
-def new_text(practice_id: str, business_id: int | None, now: datetime) -> dict[str, object]:
+def new_text(practice_id: str, business_id: int | None, now: datetime, *, is_marketing: bool) -> dict[str, object]:
     """What the row of a text by staff holds from its first writing on."""
     return {
         "practice_id": practice_id,
         "direction": Direction.OUTBOUND,
         "kind": Kind.MANUAL,
         "business_id": business_id,
+        "is_marketing": is_marketing,
         "created_at": now,
         "attempts": 0,
     }

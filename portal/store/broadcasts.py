@@ -131,17 +131,6 @@ broadcast_of = (
 )
 
 is_to_many = exists().where(BroadcastRecipient.message_id == Message.id)
-is_marketing = exists().where(
-    BroadcastRecipient.message_id == Message.id,
-    Broadcast.id == BroadcastRecipient.broadcast_id,
-    Broadcast.purpose == Purpose.MARKETING,
-)
-
-
-def find_text(session: Session, message_id: int) -> tuple[Message | None, bool]:
-    """Any message, and whether it is marketing."""
-    row = session.execute(select(Message, is_marketing).where(Message.id == message_id)).one_or_none()
-    return (row[0], row[1]) if row else (None, False)
 
 
 # --- its patients -------------------------------------------------------------------------------------------

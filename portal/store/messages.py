@@ -67,7 +67,7 @@ class Message(PracticeOwned, Model):
     sent it, by the name of then; such a row's body goes as it stands. `written_by_id`: None on the command line.
     `form_key`: of the form that wrote it, which may come twice. `own_words`: they wrote the text themselves.
     `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again,
-    and reported as delivered, it was.
+    and reported as delivered, it was. `is_marketing`: it needs the patient's consent.
 
     `billed_parts`, `billed_price` (millionths of `billed_currency`): as the provider says. `asked_at`: when its
     records were last asked for it.
@@ -107,6 +107,7 @@ class Message(PracticeOwned, Model):
     form_key: Mapped[str | None] = mapped_column(Text)
     own_words: Mapped[bool] = mapped_column(default=False, server_default=false())
     was_in_doubt: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_marketing: Mapped[bool] = mapped_column(default=False, server_default=false())
     billed_parts: Mapped[int | None]
     billed_price: Mapped[int | None] = mapped_column(RowId)
     billed_currency: Mapped[str | None] = mapped_column(Text)

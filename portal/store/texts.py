@@ -13,7 +13,7 @@ from portal.core.reminders import Facts
 from portal.core.states import Kind
 from portal.core.text import Details
 from portal.store.appointments import Appointment
-from portal.store.broadcasts import is_marketing, is_to_many
+from portal.store.broadcasts import is_to_many
 from portal.store.facts import MESSAGE_STATE, MessageState
 from portal.store.messages import Message
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
@@ -45,7 +45,7 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
     if not message_ids:
         return {}
     rows = session.execute(
-        select(Patient, Business.timezone, Message.created_at, is_marketing, is_to_many, *MESSAGE_STATE)
+        select(Patient, Business.timezone, Message.created_at, Message.is_marketing, is_to_many, *MESSAGE_STATE)
         .join(Patient, Patient.id == Message.patient_id)
         .join(Business, Business.id == Message.business_id, isouter=True)
         .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
@@ -63,12 +63,12 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
             created_at,
             replace(
                 facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
-                is_marketing=is_for_marketing,
+                is_marketing=is_marketing,
             ),
             MessageState(*state),
             is_to_many,
         )
-        for patient, timezone, created_at, is_for_marketing, is_to_many, *state in rows
+        for patient, timezone, created_at, is_marketing, is_to_many, *state in rows
     ]
     return {text.message.id: text for text in texts}
 

@@ -25,6 +25,7 @@ from portal.actions.write import (
     weigh,
 )
 from portal.core.again import TAKEN
+from portal.core.broadcasts import NotThen, Purpose
 from portal.core.diagnosis import ON_ITS_WAY
 from portal.core.phrases import counted, listed, plain
 from portal.core.roles import Permission
@@ -98,12 +99,16 @@ def send(patient_id: int) -> ResponseReturnValue:
             appointment_id=_row_id("appointment"),
             revision=_row_id("revision"),
             in_place_of=_row_id("message"),
+            when=request.form.get("at", ""),
+            is_marketing=_is_marketing(),
             answers=[id_ for one in request.form.getlist("answers", int)[:MOST_UNREAD] if (id_ := row_id(one))],
         )
     except (NoSuchPatient, NoSuchAppointment):
         abort(404)
-    except TextProblem as problem:
-        return _render_again(_composer(patient_id, text, revision=_row_id("revision")), problem=str(problem)), 422
+    except (TextProblem, NotThen) as problem:
+        composer = _composer(patient_id, text, revision=_row_id("revision"))
+        field = "at" if isinstance(problem, NotThen) else "text"
+        return _render_again(composer, problem=str(problem), problem_field=field), 422
     except CannotGo as refused:  # also that the appointment was moved: from here on that is known
         return _render_again(_composer(patient_id, text), refused=refused), 422
     _enqueue(message_id)
@@ -221,6 +226,8 @@ def _composer(
             appointment_id=_row_id("appointment"),
             text=text,
             revision=revision,
+            when=request.form.get("at", ""),
+            is_marketing=_is_marketing(),
         )
     except (NoSuchPatient, NoSuchAppointment, NoSuchMessage):
         abort(404)
@@ -229,9 +236,15 @@ def _composer(
     return replace(composer, form_key=key or composer.form_key, revision=seen)
 
 
-def _render_again(composer: Composer, problem: str = "", refused: CannotGo | None = None) -> str:
+def _is_marketing() -> bool:
+    return request.form.get("purpose") == Purpose.MARKETING
+
+
+def _render_again(
+    composer: Composer, problem: str = "", refused: CannotGo | None = None, problem_field: str = "text"
+) -> str:
     """With the same text in it: what it took the place of stays too."""
-    return _render(composer, problem, refused, as_typed("former"), as_typed("filled"))
+    return _render(composer, problem, refused, as_typed("former"), as_typed("filled"), problem_field)
 
 
 def _render(
@@ -240,6 +253,7 @@ def _render(
     refused: CannotGo | None = None,
     former: str = "",
     filled: str = "",
+    problem_field: str = "text",
 ) -> str:
     is_first = request.method == "GET"
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
@@ -251,6 +265,7 @@ def _render(
         appointment_id=_row_id("appointment") if composer.is_reminder or not is_first else None,
         filled=composer.text if is_first else filled,
         problem=problem,
+        problem_field=problem_field,
         obstacles=refused.explained if refused else composer.stands_in_the_way,
         is_refused=bool(problem or refused),
         former=former,
