@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.broadcast_family import part
 from portal.actions.queue_text import SENT_WITHIN, Later, hours_begin_at, put_off
 from portal.actions.remind import fingerprint
 from portal.actions.stop import Stop, stop_messages, stops_of
@@ -88,6 +89,7 @@ def claim(
     ]
     ready: list[_Ready] = []
     waiting: list[Later] = []
+    parted: list[int] = []  # of a message to many, not the text of all whom it was for any more
     for one in to_send:
         message = one.message
         assert message is not None
@@ -104,10 +106,20 @@ def claim(
         else:
             credits += message.charged - answer.attempt.charged
             ready.append(answer)
+        if isinstance(one, Text) and one.is_to_many and _is_not_theirs_any_more(answer, message):
+            parted.append(message.id)
     stop_messages(session, practice.id, stops, now)
     put_off(session, practice.id, waiting, now)
     _take(session, practice, ready, token, now)
+    part(session, practice, parted, credits, now)
     return [one.attempt for one in ready]
+
+
+def _is_not_theirs_any_more(answer: Later | Stop | _Ready, message: MessageState) -> bool:
+    """It stops for a reason of its patient's, or goes to another number than was written to."""
+    if isinstance(answer, Stop):
+        return answer.status is Status.NOT_SENT
+    return isinstance(answer, _Ready) and answer.decision.to != message.to
 
 
 def _after_hours(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -162,6 +163,44 @@ def list_texts(session: Session, broadcast_id: int, numbers: Collection[str]) ->
         .where(BroadcastRecipient.broadcast_id == broadcast_id, Message.to.in_(numbers))
     )
     return {(to, body): id_ for to, body, id_ in rows if to is not None and body is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A text of a message to many that is for several patients, one of them its own."""
+
+    message: Message
+    broadcast: Broadcast
+    patient_ids: tuple[int, ...]  # the others', in the order in which they were decided on
+
+
+def list_shared(session: Session, message_ids: Collection[int]) -> list[Shared]:
+    """Those of the messages that more than one patient shares."""
+    rows = session.execute(
+        select(Message, Broadcast, BroadcastRecipient.patient_id)
+        .join(BroadcastRecipient, BroadcastRecipient.message_id == Message.id)
+        .join(Broadcast, Broadcast.id == BroadcastRecipient.broadcast_id)
+        .where(Message.id.in_(message_ids), BroadcastRecipient.patient_id != Message.patient_id)
+        .order_by(BroadcastRecipient.id)
+        .execution_options(populate_existing=True)  # it may have stopped just now
+    ).all()
+    messages = {message: broadcast for message, broadcast, _ in rows}
+    return [
+        Shared(message, broadcast, tuple(id_ for of, _, id_ in rows if of is message))
+        for message, broadcast in messages.items()
+    ]
+
+
+def set_text_of(
+    session: Session, broadcast_id: int, patient_id: int, message_id: int | None, reasons: Sequence[Reason]
+) -> None:
+    """Which text reaches the patient now, or why none does."""
+    session.execute(
+        update(BroadcastRecipient)
+        .where(BroadcastRecipient.broadcast_id == broadcast_id, BroadcastRecipient.patient_id == patient_id)
+        .values(message_id=message_id, reasons=tuple(reasons))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def list_queued(session: Session, broadcast_id: int) -> list[tuple[int, int, bool]]:

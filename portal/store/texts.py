@@ -51,26 +51,39 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
         .where(Message.id.in_(message_ids), Message.kind == Kind.MANUAL, Message.body.is_not(None))
         .order_by(Message.id)
     ).all()
-    patients = {row[0].id for row in rows}
-    numbers = list_numbers(session, patients)
-    opted_patients, opted_numbers = list_opt_outs(
-        session, patients, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
-    )
+    facts = _facts_of_all(session, practice, [row[0] for row in rows])
     texts = [
         Text(
             patient.id,
             timezone or "UTC",
             created_at,
-            replace(
-                facts_of(practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers),
-                is_marketing=is_marketing,
-            ),
+            replace(facts[patient.id], is_marketing=is_marketing),
             MessageState(*state),
             is_to_many,
         )
         for patient, timezone, created_at, is_marketing, is_to_many, *state in rows
     ]
     return {text.message.id: text for text in texts}
+
+
+def list_facts(session: Session, practice: Practice, patient_ids: Collection[int]) -> dict[int, Facts]:
+    """By patient, by row id; of a text of no appointment."""
+    patients = select(Patient).where(Patient.id.in_(patient_ids)).order_by(Patient.id)
+    return _facts_of_all(session, practice, session.scalars(patients).all())
+
+
+def _facts_of_all(session: Session, practice: Practice, patients: Sequence[Patient]) -> dict[int, Facts]:
+    ids = {patient.id for patient in patients}
+    numbers = list_numbers(session, ids)
+    opted_patients, opted_numbers = list_opt_outs(
+        session, ids, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
+    )
+    return {
+        patient.id: facts_of(
+            practice, patient, numbers.get(patient.id, ()), patient.id in opted_patients, opted_numbers
+        )
+        for patient in patients
+    }
 
 
 def facts_of(
