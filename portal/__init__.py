@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 
 def _folder(name: str) -> str:
-    """`templates/` and `static/`: inside an installed wheel, beside the package in a checkout."""
+    """`templates/`, `static/` and `docs/`: inside an installed wheel, beside the package in a checkout."""
     inside = _HERE / name
     return str(inside if inside.is_dir() else _HERE.parent / name)
 
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         RATELIMIT_STORAGE_URI=counters_address(settings),
     )
     app.extensions["portal.settings"] = settings
+    app.extensions["portal.docs"] = _folder("docs")
     if settings.is_sqlite:
         try:
             make_owner_only(settings.database_url.removeprefix("sqlite:///"))

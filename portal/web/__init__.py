@@ -20,6 +20,7 @@ from portal.web import (
     communications,
     diagnosis,
     first_run,
+    help,
     host,
     join,
     limits,
@@ -78,6 +79,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(replies.pages)
     app.register_blueprint(today.pages)
     app.register_blueprint(webhooks.pages)
+    help.register(app)
     sign_in.csrf.exempt(webhooks.pages)
     app.add_url_rule("/", "home", today.home)
     app.add_url_rule("/healthz", "healthz", _healthz)
