@@ -57,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # What the host's pages need, and may not import.
     app.extensions["portal.enqueue_sends"] = partial(queue.enqueue_now, settings)
     app.extensions["portal.enqueue_broadcast"] = partial(queue.enqueue_broadcast_now, settings)
+    app.extensions["portal.enqueue_upload"] = partial(queue.enqueue_upload_now, settings)
+    app.extensions["portal.upload_progress"] = queue.progress_reader(settings)
     app.extensions["portal.enqueue_events"] = queue.notifier(settings)
     app.extensions["portal.look_at_queue"] = queue.watcher(settings)
     app.extensions["portal.judge"] = partial(doctor.judge, settings)

@@ -30,6 +30,7 @@ from portal.store import (
     standing,
     texts,
     today,
+    uploads,
     worklist,
 )
 from portal.store.database import Unavailable, everything, reading, transaction
@@ -68,5 +69,6 @@ __all__ = [
     "texts",
     "today",
     "transaction",
+    "uploads",
     "worklist",
 ]

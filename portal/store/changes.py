@@ -24,6 +24,7 @@ class Subject(StrEnum):
 
 # Fields of settings; a patient's are in `core/contacts.py`.
 SENDING = "sending"  # of the practice
+IMPORT = "import"
 CREDITS = "credits"
 TEXT_HOURS = "text_hours"
 ALARM_SHARE = "alarm_share"

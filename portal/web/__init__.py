@@ -22,6 +22,7 @@ from portal.web import (
     first_run,
     help,
     host,
+    imports,
     join,
     limits,
     patients,
@@ -73,6 +74,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(appointment_types.pages)
     app.register_blueprint(broadcasts.pages)
     app.register_blueprint(settings.pages)
+    app.register_blueprint(imports.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
@@ -85,6 +87,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)
     access.register(app)
+    imports.register(app)  # after access, whose answer needs no file; before the forms' tokens, which are read with it
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused
     limits.register(app)
     app.after_request(_protect)
