@@ -85,7 +85,7 @@ def _changing(practice_id: str, patient_id: int, who: Who, now: datetime) -> Ite
 def add_number(practice_id: str, patient_id: int, type_: str, number: str, *, who: Who, now: datetime) -> bool:
     """After the others, or where it was, if it had been removed. Raises NoSuchPatient, Refused."""
     with _changing(practice_id, patient_id, who, now) as case:
-        kind, number = _checked(case, type_, number)
+        kind, number = checked_number(case.practice, type_, number)
         rows = store.patients.list_all_number_rows(case.session, patient_id)
         alike = [row for row in rows if _is_same(row, number, case.practice.country)]
         there = next((row for row in alike if row.removed_at is None), None)
@@ -121,7 +121,7 @@ def change_number(
     """`seen`: what the form showed, as `contacts.filed` has it. Raises NoSuchPatient, Refused."""
     with _changing(practice_id, patient_id, who, now) as case:
         row = case.number(number_id)
-        kind, number = _checked(case, type_, number)
+        kind, number = checked_number(case.practice, type_, number)
         _refuse_removed(case, row)
         return _file(case, row, kind, number, seen)
 
@@ -131,7 +131,7 @@ def file_as_mobile(practice_id: str, patient_id: int, number_id: int, *, who: Wh
     with _changing(practice_id, patient_id, who, now) as case:
         row = case.number(number_id)
         _refuse_removed(case, row)
-        kind, number = _checked(case, PhoneType.MOBILE, row.number)
+        kind, number = checked_number(case.practice, PhoneType.MOBILE, row.number)
         return _file(case, row, kind, number, None)
 
 
@@ -168,14 +168,14 @@ def move_number_up(practice_id: str, patient_id: int, number_id: int, *, who: Wh
         return True
 
 
-def _checked(case: _Case, type_: str, number: str) -> tuple[PhoneType, str]:
+def checked_number(practice: Practice, type_: str, number: str) -> tuple[PhoneType, str]:
     """The number in one line. Raises Refused."""
     try:
         kind = parse_phone_type(type_)
     except ValueError as error:
         raise Refused("type", f"This is {error}") from None
     line = plain(number, contacts.LONGEST_NUMBER + 1)
-    check = contacts.check_number(kind, line, case.practice.country, case.practice.countries)
+    check = contacts.check_number(kind, line, practice.country, practice.countries)
     if not check.may_be_saved:
         raise Refused("number", check.says or "Type the number.")
     return kind, line

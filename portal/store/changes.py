@@ -20,6 +20,7 @@ class Subject(StrEnum):
     PATIENT = "patient"
     STAFF = "staff"
     MESSAGE = "message"
+    APPOINTMENT = "appointment"
 
 
 # Fields of settings; a patient's are in `core/contacts.py`.

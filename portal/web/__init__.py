@@ -16,6 +16,7 @@ from portal.web import (
     account,
     appointment_types,
     appointments,
+    booking,
     broadcasts,
     communications,
     diagnosis,
@@ -72,6 +73,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(communications.pages)
     app.register_blueprint(appointments.pages)
     app.register_blueprint(appointment_types.pages)
+    app.register_blueprint(booking.pages)
     app.register_blueprint(broadcasts.pages)
     app.register_blueprint(settings.pages)
     app.register_blueprint(imports.pages)
