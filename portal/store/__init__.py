@@ -16,6 +16,7 @@ from portal.store import (
     imports,
     inbox,
     messages,
+    merges,
     parts,
     passes,
     patient_list,
@@ -33,6 +34,7 @@ from portal.store import (
     today,
     uploads,
     worklist,
+    tidying,
 )
 from portal.store.database import Unavailable, everything, reading, transaction
 
@@ -57,6 +59,7 @@ __all__ = [
     "parts",
     "passes",
     "patient_list",
+    "merges",
     "patient_page",
     "patients",
     "practices",
@@ -74,3 +77,4 @@ __all__ = [
     "uploads",
     "worklist",
 ]
+    "tidying",

@@ -39,6 +39,7 @@ from portal.web import (
 )
 from portal.web.access import ANYONE, allow
 from portal.web.inside import inside, wanted_page
+    tidy_up,
 from portal.web.notices import find_notices
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ def register(app: Flask) -> None:
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused
     limits.register(app)
     app.after_request(_protect)
+    app.register_blueprint(tidy_up.pages)
     app.context_processor(lambda: {"find_notices": find_notices})
     app.register_error_handler(Exception, _apologise)
 
