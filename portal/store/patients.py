@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     event,
+    func,
     select,
     union_all,
     text,
@@ -190,6 +191,13 @@ def list_numbers(session: Session, patient_ids: Collection[int] | Select[int]) -
         is_out = e164 is not None and out_of_service == e164
         numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind, is_out))
     return numbers
+
+
+def count_with_mobile_in(session: Session, region: str) -> int:
+    """Patients with a number of that country (ISO 3166) filed as Mobile. Reads all numbers of the practice: not for a
+    page that is often opened."""
+    there = (PhoneRow.region == region, PhoneRow.type == PhoneType.MOBILE, PhoneRow.removed_at.is_(None))
+    return session.scalar(select(func.count(PhoneRow.patient_id.distinct())).where(*there)) or 0
 
 
 def mark_out_of_service(session: Session, e164s: Collection[str], at: datetime) -> None:

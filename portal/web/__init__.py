@@ -18,6 +18,7 @@ from portal.web import (
     appointments,
     booking,
     broadcasts,
+    businesses,
     communications,
     diagnosis,
     first_run,
@@ -27,6 +28,7 @@ from portal.web import (
     join,
     limits,
     patients,
+    practitioners,
     replies,
     settings,
     sign_in,
@@ -76,6 +78,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(appointment_types.pages)
     app.register_blueprint(booking.pages)
     app.register_blueprint(broadcasts.pages)
+    app.register_blueprint(businesses.pages)
+    app.register_blueprint(practitioners.pages)
     app.register_blueprint(settings.pages)
     app.register_blueprint(imports.pages)
     app.register_blueprint(host.pages)
