@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 
 def _folder(name: str) -> str:
-    """`templates/` and `static/`: inside an installed wheel, beside the package in a checkout."""
+    """`templates/`, `static/` and `docs/`: inside an installed wheel, beside the package in a checkout."""
     inside = _HERE / name
     return str(inside if inside.is_dir() else _HERE.parent / name)
 
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         RATELIMIT_STORAGE_URI=counters_address(settings),
     )
     app.extensions["portal.settings"] = settings
+    app.extensions["portal.docs"] = _folder("docs")
     if settings.is_sqlite:
         try:
             make_owner_only(settings.database_url.removeprefix("sqlite:///"))
@@ -56,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     # What the host's pages need, and may not import.
     app.extensions["portal.enqueue_sends"] = partial(queue.enqueue_now, settings)
     app.extensions["portal.enqueue_broadcast"] = partial(queue.enqueue_broadcast_now, settings)
+    app.extensions["portal.enqueue_upload"] = partial(queue.enqueue_upload_now, settings)
+    app.extensions["portal.upload_progress"] = queue.progress_reader(settings)
     app.extensions["portal.enqueue_events"] = queue.notifier(settings)
     app.extensions["portal.look_at_queue"] = queue.watcher(settings)
     app.extensions["portal.judge"] = partial(doctor.judge, settings)

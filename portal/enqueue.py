@@ -9,6 +9,8 @@ from portal.actions.due import find_due, watch_new_businesses
 from portal.actions.missed import record_missed_days
 from portal.actions.receipts import forget_old_events, is_any_to_do
 from portal.actions.sweep import sweep, take_due
+from portal.actions.uploads import forget_old as forget_old_uploads
+from portal.actions.uploads import list_lost as list_lost_uploads
 from portal.actions.zone_rules import follow_zone_rules
 from portal.alarms import look_for_alarms
 from portal.config import Settings
@@ -92,6 +94,9 @@ def run_sweeps(settings: Settings, queue: Queue, now: datetime) -> Swept:
         queue.enqueue_events()
     for practice_id, broadcast_id in list_unrecorded(now):
         queue.enqueue_broadcast(practice_id, broadcast_id)
+    for practice_id, upload_id in list_lost_uploads(now):
+        queue.enqueue_upload(practice_id, upload_id)
+    forget_old_uploads(now)
     if settings.can_send and queue.length() < LONG_QUEUE:
         for practice_id, ids, is_probe in take_due(now):
             queue.enqueue_sends(practice_id, ids, is_probe=is_probe)

@@ -4,12 +4,12 @@ import logging
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from flask import Flask
 
 from portal import clock, create_app, store
-from portal.actions import broadcasts, deliver, forward, inbound, receipts, remind, settle
+from portal.actions import broadcasts, deliver, forward, inbound, receipts, remind, settle, upload_work
 from portal.alarms import look_for_alarms
 from portal.config import CANNOT_SEND, Settings
 from portal.enqueue import run_sweeps
@@ -88,6 +88,18 @@ def record_broadcast(practice_id: str, broadcast_id: int) -> None:
         is_done = recorded.is_done
         if recorded.due and settings.can_send:
             Queue(connect(settings)).enqueue_sends(practice_id, recorded.due)
+
+
+def work_on_upload(practice_id: str, upload_id: int) -> None:
+    """Check or import an uploaded file; the sweep takes it up again where its worker was killed."""
+    queue = Queue(connect(_settings()))
+    try:
+        with worker_app().app_context():
+            upload_work.work_on(
+                practice_id, upload_id, clock.now, partial(queue.tell_progress, practice_id, upload_id)
+            )
+    finally:
+        queue.end_progress(practice_id, upload_id)
 
 
 def sweep() -> None:

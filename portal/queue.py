@@ -7,7 +7,7 @@ the database say what is to be done, and the sweep enqueues again what Redis los
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -38,9 +38,11 @@ WATCH = "portal.jobs.watch"
 EVENTS = "portal.jobs.work_on_events"
 ASK = "portal.jobs.ask_provider"
 BROADCAST = "portal.jobs.record_broadcast"
+UPLOAD = "portal.jobs.work_on_upload"
 
-# What is done soon, and must not wait behind thousands of texts: patients' replies are in it, and alarms.
-URGENT = frozenset({RUN, FORWARD, WATCH, EVENTS})
+# What is done soon, and must not wait behind thousands of texts: patients' replies are in it, alarms, and imports,
+# which somebody watches.
+URGENT = frozenset({RUN, FORWARD, WATCH, EVENTS, UPLOAD})
 
 CHUNK = 500  # messages a job: a fork takes as long as some twenty texts
 BATCH = 100  # jobs a round trip
@@ -60,6 +62,8 @@ WATCH_SECONDS = 290
 EVENTS_WAIT, ASK_WAITS = "portal:events_wait", "portal:ask_waits"
 WAIT_SECONDS = 50  # less than a minute: a sweep a minute may each bring one
 BROADCAST_WAITS_SECONDS = 3600  # until its job begins; longer only where a worker was killed as it took it
+UPLOAD_WAITS_SECONDS = 600
+PROGRESS_SECONDS = 120  # a worker that has said nothing for so long is at nothing any more
 
 # A worker says that it lives every 15 seconds while it waits, every 10 while it works.
 HEARTBEAT_LIMIT = timedelta(seconds=60)
@@ -82,6 +86,8 @@ class Job(rq.job.Job):
                 self.connection.delete(EVENTS_WAIT)
             elif self.func_name == BROADCAST:
                 self.connection.delete(_broadcast_key(*self.args))
+            elif self.func_name == UPLOAD:
+                self.connection.delete(_upload_key(*self.args))
             super().perform()
         except Exception as error:
             raise JobFailed(describe(error)) from None
@@ -190,6 +196,32 @@ class Queue:
         description = f"write message to many {broadcast_id} of practice {practice_id}"
         return self._enqueue_once(BROADCAST, _broadcast_key(*ids), description, ids, BROADCAST_WAITS_SECONDS)
 
+    def enqueue_upload(self, practice_id: str, upload_id: int) -> bool:
+        """Enqueue work on an uploaded file, unless a job for it waits or a worker is at it."""
+        if self.find_progress(practice_id, upload_id):
+            return False
+        ids = (practice_id, upload_id)
+        description = f"work on upload {upload_id} of practice {practice_id}"
+        return self._enqueue_once(UPLOAD, _upload_key(*ids), description, ids, UPLOAD_WAITS_SECONDS)
+
+    def tell_progress(self, practice_id: str, upload_id: int, done: int, total: int) -> None:
+        """How far the worker is that works on an uploaded file. The work goes on where Redis does not answer."""
+        with suppress(redis.RedisError):
+            self.connection.set(_progress_key(practice_id, upload_id), f"{done} {total}", ex=PROGRESS_SECONDS)
+
+    def find_progress(self, practice_id: str, upload_id: int) -> tuple[int, int] | None:
+        """What was done, and of how much; None where no worker is at it."""
+        with _redis_errors():
+            told = self.connection.get(_progress_key(practice_id, upload_id))
+        if told is None:
+            return None
+        done, total = map(int, told.split())
+        return done, total
+
+    def end_progress(self, practice_id: str, upload_id: int) -> None:
+        with suppress(redis.RedisError):
+            self.connection.delete(_progress_key(practice_id, upload_id))
+
     def enqueue_sweep(self) -> bool:
         """Enqueue a sweep, unless one was less than a minute ago."""
         with _redis_errors():
@@ -297,6 +329,29 @@ def enqueue_broadcast_now(settings: Settings, practice_id: str, broadcast_id: in
         log.warning("Redis does not answer: message to many %d waits for the next sweep.", broadcast_id)
 
 
+def enqueue_upload_now(settings: Settings, practice_id: str, upload_id: int) -> None:
+    """As `enqueue_now`, for an uploaded file."""
+    try:
+        Queue(connect(settings)).enqueue_upload(practice_id, upload_id)
+    except RedisUnavailable:
+        log.warning("Redis does not answer: upload %d waits for the next sweep.", upload_id)
+
+
+def progress_reader(settings: Settings) -> Callable[[str, int], tuple[int, int] | None]:
+    """For the page that shows how far a worker is with an uploaded file; None also where Redis does not answer."""
+    queue = Queue(reach(settings))
+
+    def find_progress(practice_id: str, upload_id: int) -> tuple[int, int] | None:
+        if settings.redis_url is None and redis_pid(settings) is None:
+            return None
+        try:
+            return queue.find_progress(practice_id, upload_id)
+        except RedisUnavailable:
+            return None
+
+    return find_progress
+
+
 @contextmanager
 def _redis_errors() -> Iterator[None]:
     try:
@@ -329,6 +384,14 @@ def _waiting_key(practice_id: str, at: str) -> str:
 
 def _broadcast_key(practice_id: str, broadcast_id: int) -> str:
     return f"portal:broadcast_waits:{broadcast_id}:{practice_id}"
+
+
+def _upload_key(practice_id: str, upload_id: int) -> str:
+    return f"portal:upload_waits:{upload_id}:{practice_id}"
+
+
+def _progress_key(practice_id: str, upload_id: int) -> str:
+    return f"portal:upload_progress:{upload_id}:{practice_id}"
 
 
 def _seen(key: str, row: list[str]) -> WorkerSeen:

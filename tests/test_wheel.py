@@ -1,6 +1,7 @@
 """An installed wheel works too: templates, static files and migrations are inside it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,12 @@ assert page.status_code == 200, page.status_code
 print(page.text)
 for path in sorted(set(re.findall(r'(?:href|src)="(/static/[^"?]+)', page.text))):
     print(path, client.get(path, base_url=here).status_code)
+contents = client.get("/help", base_url=here).text
+for path in sorted(set(re.findall(r'href="(/help/[^"#]+)', contents))):
+    page = client.get(path, base_url=here)
+    print(path, page.status_code)
+    for picture in re.findall(r'(?:src|srcset)="([^"]+)', page.text.partition("<article")[2]):
+        print(picture, client.get(picture, base_url=here).status_code)
 """
     shown = in_the_wheel(installed, "-c", page)
     assert shown.startswith("/set-up\n")
@@ -78,3 +85,6 @@ for path in sorted(set(re.findall(r'(?:href|src)="(/static/[^"?]+)', page.text))
     statics = [line for line in shown.splitlines() if line.startswith("/static/")]
     assert len(statics) >= 2
     assert all(line.endswith(" 200") for line in statics)
+    helps = [line for line in shown.splitlines() if re.match(r"/help/[\w/.-]+ \d+$", line)]
+    assert len(helps) >= 50
+    assert all(line.endswith(" 200") for line in helps), helps

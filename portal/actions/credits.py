@@ -22,6 +22,13 @@ class CreditsRefused(ValueError):
         self.field = field
 
 
+class OnlyTheSysadminGrants(PermissionError):
+    """Where one host serves several practices, none of them makes credits for itself."""
+
+    def __init__(self) -> None:
+        super().__init__("Credits of this practice are added by the system administrator only: ask for a top-up.")
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """`entries`: the newest first."""
@@ -30,8 +37,21 @@ class Ledger:
     entries: Sequence[CreditEntry]
 
 
+def may_top_up(practice_id: str) -> bool:
+    """Whether the practice's owner may: where the host serves no other. The sysadmin always may."""
+    with store.reading(practice_id) as session:
+        return store.frame.get_frame(session, practice_id).is_alone
+
+
+def top_up_own(practice_id: str, amount: int, reference: str, now: datetime, who: Who) -> int:
+    """As `top_up`, by somebody of the practice. Raises OnlyTheSysadminGrants, too."""
+    if not may_top_up(practice_id):
+        raise OnlyTheSysadminGrants
+    return top_up(practice_id, amount, reference, now, who)
+
+
 def top_up(practice_id: str, amount: int, reference: str, now: datetime, who: Who = COMMAND_LINE) -> int:
-    """Returns the new balance. Raises CreditsRefused, NoSuchPractice."""
+    """By the sysadmin, or on the command line. Returns the new balance. Raises CreditsRefused, NoSuchPractice."""
     if not 1 <= amount <= MOST_AT_ONCE:
         raise CreditsRefused(f"A top-up is a whole number from 1 to {MOST_AT_ONCE:,}.")
     if len(reference) > _LONGEST_REFERENCE or not reference.isprintable():

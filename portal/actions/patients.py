@@ -39,7 +39,7 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """A patient about to be changed."""
 
     session: Session
@@ -69,14 +69,19 @@ class _Case:
 
 
 @contextmanager
-def _changing(practice_id: str, patient_id: int, who: Who, now: datetime) -> Iterator[_Case]:
+def _changing(practice_id: str, patient_id: int, who: Who, now: datetime) -> Iterator[Case]:
     """Raises NoSuchPatient."""
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
-        patient = session.get(Patient, patient_id)
-        if patient is None:
-            raise NoSuchPatient
-        yield _Case(session, practice, patient, who, now)
+        yield find_case(session, practice, patient_id, who, now)
+
+
+def find_case(session: Session, practice: Practice, patient_id: int, who: Who, now: datetime) -> Case:
+    """For whoever changes several patients at once and holds the practice's lock. Raises NoSuchPatient."""
+    patient = session.get(Patient, patient_id)
+    if patient is None:
+        raise NoSuchPatient
+    return Case(session, practice, patient, who, now)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------
@@ -85,26 +90,31 @@ def _changing(practice_id: str, patient_id: int, who: Who, now: datetime) -> Ite
 def add_number(practice_id: str, patient_id: int, type_: str, number: str, *, who: Who, now: datetime) -> bool:
     """After the others, or where it was, if it had been removed. Raises NoSuchPatient, Refused."""
     with _changing(practice_id, patient_id, who, now) as case:
-        kind, number = _checked(case, type_, number)
-        rows = store.patients.list_all_number_rows(case.session, patient_id)
-        alike = [row for row in rows if _is_same(row, number, case.practice.country)]
-        there = next((row for row in alike if row.removed_at is None), None)
-        if there is not None:
-            if there.type is kind:
-                return False
-            raise Refused("number", f"{plain(number)} is on file already, as {there.type}: change it there.")
-        if alike:
-            row = alike[-1]
-            row.removed_at = None
-            row.out_of_service = row.out_of_service_at = None  # whoever puts it back says that it works again
-        else:
-            last = max((row.position for row in rows), default=-1)
-            row = PhoneRow(patient_id=patient_id, position=last + 1, from_export=False)
-            row.retype(number, case.practice.country)
-            case.session.add(row)
-        row.type = kind
-        case.note(contacts.NUMBER, "", contacts.filed(kind, number))
-        return True
+        return add_in(case, type_, number) is not None
+
+
+def add_in(case: Case, type_: str, number: str) -> PhoneRow | None:
+    """As `add_number`; None where it is there already."""
+    kind, number = checked_number(case.practice, type_, number)
+    rows = store.patients.list_all_number_rows(case.session, case.patient.id)
+    alike = [row for row in rows if _is_same(row, number, case.practice.country)]
+    there = next((row for row in alike if row.removed_at is None), None)
+    if there is not None:
+        if there.type is kind:
+            return None
+        raise Refused("number", f"{plain(number)} is on file already, as {there.type}: change it there.")
+    if alike:
+        row = alike[-1]
+        row.removed_at = None
+        row.out_of_service = row.out_of_service_at = None  # whoever puts it back says that it works again
+    else:
+        last = max((row.position for row in rows), default=-1)
+        row = PhoneRow(patient_id=case.patient.id, position=last + 1, from_export=False)
+        row.retype(number, case.practice.country)
+        case.session.add(row)
+    row.type = kind
+    case.note(contacts.NUMBER, "", contacts.filed(kind, number))
+    return row
 
 
 def change_number(
@@ -120,19 +130,41 @@ def change_number(
 ) -> bool:
     """`seen`: what the form showed, as `contacts.filed` has it. Raises NoSuchPatient, Refused."""
     with _changing(practice_id, patient_id, who, now) as case:
-        row = case.number(number_id)
-        kind, number = _checked(case, type_, number)
-        _refuse_removed(case, row)
-        return _file(case, row, kind, number, seen)
+        return change_in(case, case.number(number_id), type_, number, seen=seen)
+
+
+def change_in(case: Case, row: PhoneRow, type_: str, number: str, *, seen: str | None = None) -> bool:
+    """As `change_number`."""
+    kind, number = checked_number(case.practice, type_, number)
+    _refuse_removed(case, row)
+    return _file(case, row, kind, number, seen)
 
 
 def file_as_mobile(practice_id: str, patient_id: int, number_id: int, *, who: Who, now: datetime) -> bool:
     """Raises NoSuchPatient, Refused."""
     with _changing(practice_id, patient_id, who, now) as case:
-        row = case.number(number_id)
-        _refuse_removed(case, row)
-        kind, number = _checked(case, PhoneType.MOBILE, row.number)
-        return _file(case, row, kind, number, None)
+        return file_in(case, case.number(number_id))
+
+
+def file_in(case: Case, row: PhoneRow) -> bool:
+    """As `file_as_mobile`."""
+    return change_in(case, row, PhoneType.MOBILE, row.number)
+
+
+def put_back_in(case: Case, row: PhoneRow, before: str, after: str) -> bool:
+    """As it was before it was mended, however wrong that is; False where somebody has changed it since. `before`,
+    `after`: as `contacts.filed` has them, `before` empty for a number that was new."""
+    if row.removed_at is not None or contacts.filed(row.type, row.number) != after:
+        return False
+    if not before:
+        row.removed_at = case.now
+    else:
+        type_, number = contacts.parse_filed(before)
+        row.type = PhoneType(type_)
+        if row.number != number:
+            row.retype(number, case.practice.country)
+    case.note(contacts.NUMBER, after, before)
+    return True
 
 
 def remove_number(
@@ -168,14 +200,14 @@ def move_number_up(practice_id: str, patient_id: int, number_id: int, *, who: Wh
         return True
 
 
-def _checked(case: _Case, type_: str, number: str) -> tuple[PhoneType, str]:
+def checked_number(practice: Practice, type_: str, number: str) -> tuple[PhoneType, str]:
     """The number in one line. Raises Refused."""
     try:
         kind = parse_phone_type(type_)
     except ValueError as error:
         raise Refused("type", f"This is {error}") from None
     line = plain(number, contacts.LONGEST_NUMBER + 1)
-    check = contacts.check_number(kind, line, case.practice.country, case.practice.countries)
+    check = contacts.check_number(kind, line, practice.country, practice.countries)
     if not check.may_be_saved:
         raise Refused("number", check.says or "Type the number.")
     return kind, line
@@ -186,12 +218,12 @@ def _is_same(row: PhoneRow, number: str, country: str) -> bool:
     return row.number == number or (row.e164 is not None and row.e164 == parsed["e164"])
 
 
-def _refuse_removed(case: _Case, row: PhoneRow) -> None:
+def _refuse_removed(case: Case, row: PhoneRow) -> None:
     if row.removed_at is not None:
         case.refuse_stale(contacts.NUMBER, "", "removed", "removed")
 
 
-def _file(case: _Case, row: PhoneRow, kind: PhoneType, number: str, seen: str | None) -> bool:
+def _file(case: Case, row: PhoneRow, kind: PhoneType, number: str, seen: str | None) -> bool:
     kept, new = contacts.filed(row.type, row.number), contacts.filed(kind, number)
     if kept == new:
         return False  # somebody did the same meanwhile, or it was sent twice
@@ -288,7 +320,7 @@ def lift_opt_out(
         return True
 
 
-def _concerns(case: _Case, opt_out: OptOut) -> bool:
+def _concerns(case: Case, opt_out: OptOut) -> bool:
     if opt_out.patient_id is not None:
         return opt_out.patient_id == case.patient.id
     rows = store.patients.list_number_rows(case.session, case.patient.id)
@@ -344,7 +376,7 @@ def _consent_in_words(patient: Patient) -> str:
     return contacts.given_on(patient.consented_on) if patient.consented_on else contacts.NO_CONSENT
 
 
-def _checked_consent(case: _Case, day: str, source: str) -> tuple[date, str]:
+def _checked_consent(case: Case, day: str, source: str) -> tuple[date, str]:
     try:
         on = parse_date(day)
     except TimeError:

@@ -12,8 +12,7 @@ from portal.core import contacts
 from portal.core.contacts import NumberCheck
 from portal.core.diagnosis import Check, checks
 from portal.core.numbers import PhoneType, number_to_text
-from portal.core.reasons import Reason
-from portal.core.reminders import Facts, Preference, Sending
+from portal.core.reminders import OF_THE_PATIENT, Facts, Preference, Sending
 from portal.core.text import Details
 from portal.core.timing import has_come, local
 from portal.core.wording import Context
@@ -25,16 +24,6 @@ from portal.store.practices import Practice
 MOST_VISITS = 100
 MOST_SAID = 50
 MOST_CHANGES = 200  # read, so that who set the preference is among them
-
-_OF_THE_PATIENT = (
-    Reason.NO_MOBILE_NUMBER,
-    Reason.INVALID_MOBILE_NUMBER,
-    Reason.NUMBER_NOT_IN_SERVICE,
-    Reason.PREFERS_EMAIL,
-    Reason.PREFERS_NONE,
-    Reason.OPTED_OUT,
-    Reason.PATIENT_ARCHIVED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +206,4 @@ def _checks(record: Record, to: str | None, opt_outs: Sequence[OptOut], now: dat
         opt_out_number=(binding.e164 or "") if binding else "",
         opted_out=local(binding.recorded_at, record.zone) if binding and record.zone else None,
     )
-    return tuple(check for check in checks(facts, 1, context) if check.code in _OF_THE_PATIENT)
+    return tuple(check for check in checks(facts, 1, context) if check.code in OF_THE_PATIENT)

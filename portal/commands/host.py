@@ -15,6 +15,7 @@ from flask import Flask
 
 from portal import clock, create_app, pool, store
 from portal.actions import first_run
+from portal.actions.uploads import MOST_BYTES
 from portal.commands.base import Failed, installation, json_option, print_json
 from portal.config import Settings, load_settings, read_test_clock
 from portal.core.phrases import counted
@@ -29,7 +30,7 @@ from portal.sms.simulator import Options, PlanError, Simulator
 CLOCK_SECONDS = 60.0
 WEB_PORT = 8080
 SIMULATOR_PORT = 8085
-LARGEST_BODY = 2 * 1024 * 1024  # bytes: more is not even read; each page has a limit of its own
+LARGEST_BODY = MOST_BYTES + 1024 * 1024  # more is not even read; each page has a limit of its own
 HOST = "127.0.0.1"  # for others a web server with https stands in front
 THREADS = 8
 

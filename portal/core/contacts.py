@@ -81,6 +81,7 @@ def preference_in_words(own: Preference | None, default: Preference) -> str:
 
 NUMBER, ORDER, PREFERENCE, OPT_OUT, ARCHIVED = "number", "order", "preference", "opt-out", "archived"
 CONSENT = "consent"  # to marketing
+ADDED = "added"  # the patient, by staff
 NO_OPT_OUT, OPTED_OUT = "none", "asked for no texts"
 NO_CONSENT = "not given"
 
@@ -88,6 +89,8 @@ NO_CONSENT = "not given"
 def change_in_words(field: str, before: str, after: str) -> str:
     """`Preference set to None`"""
     before, after = plain(before, 100), plain(after, 100)
+    if field == ADDED:
+        return "Added in the portal"
     if field == NUMBER:
         if not before:
             return f"Added {_filed(after)}"

@@ -233,6 +233,13 @@ def country_name(code: str) -> str:
 
 
 @lru_cache(maxsize=1)
+def list_countries() -> tuple[tuple[str, str], ...]:
+    """(ISO 3166 code, English name) of all that have phone numbers, by name."""
+    known = ((code, country_name(code)) for code in phonenumbers.SUPPORTED_REGIONS)
+    return tuple(sorted(known, key=lambda one: one[1].removeprefix("the ").casefold()))
+
+
+@lru_cache(maxsize=1)
 def _country_names() -> dict[str, str]:
     # Not from phonenumbers.geocoder: importing it costs a process 100 MB.
     table = resources.files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text(encoding="utf-8")

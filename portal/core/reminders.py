@@ -129,6 +129,20 @@ def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
 
     `own_text`: what staff wrote, of which only their rules are asked; None: the reminder, from its template.
     """
+# What the patient's own record says, whatever the appointment and the practice.
+OF_THE_PATIENT = frozenset(
+    {
+        Reason.NO_MOBILE_NUMBER,
+        Reason.INVALID_MOBILE_NUMBER,
+        Reason.NUMBER_NOT_IN_SERVICE,
+        Reason.PREFERS_EMAIL,
+        Reason.PREFERS_NONE,
+        Reason.OPTED_OUT,
+        Reason.PATIENT_ARCHIVED,
+    }
+)
+
+
     reasons = tuple([rule.reason for rule in (POLICY if own_text is None else ASKED_OF_STAFF) if rule.holds(facts)])
     if reasons:
         return Decision(reasons)

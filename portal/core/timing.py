@@ -60,16 +60,23 @@ def _check_year(day: date) -> None:
 
 def resolve(wall: datetime, zone_name: str) -> datetime:
     """The one instant at which the zone's clocks show this naive time. Raises TimeError if none or two."""
-    _check_year(wall)
-    first, second = _readings(wall, zone_name)
-    if first < second:
+    found = instants(wall, zone_name)
+    if len(found) > 1:
         raise TimeError(
             f"this local time occurs twice in {zone_name}, as the clocks are put back: "
             "write it with its offset, e.g. 2031-05-08T09:30:00+10:00."
         )
-    if first > second:
+    if not found:
         raise TimeError(f"this local time never occurs in {zone_name}: the clocks are put forward past it.")
-    return first
+    return found[0]
+
+
+def instants(wall: datetime, zone_name: str) -> tuple[datetime, ...]:
+    """All at which the zone's clocks show this naive time: one on most days, two, the earlier first, where they are
+    put back, none where they are put forward past it. Raises TimeError for a year that cannot be meant."""
+    _check_year(wall)
+    first, second = _readings(wall, zone_name)
+    return () if first > second else tuple(sorted({first, second}))
 
 
 def resolve_near(wall: datetime, zone_name: str, instant: datetime) -> datetime:

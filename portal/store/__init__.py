@@ -16,6 +16,8 @@ from portal.store import (
     imports,
     inbox,
     messages,
+    merges,
+    parts,
     passes,
     patient_list,
     patient_page,
@@ -30,7 +32,9 @@ from portal.store import (
     standing,
     texts,
     today,
+    uploads,
     worklist,
+    tidying,
 )
 from portal.store.database import Unavailable, everything, reading, transaction
 
@@ -52,8 +56,10 @@ __all__ = [
     "imports",
     "inbox",
     "messages",
+    "parts",
     "passes",
     "patient_list",
+    "merges",
     "patient_page",
     "patients",
     "practices",
@@ -68,5 +74,7 @@ __all__ = [
     "texts",
     "today",
     "transaction",
+    "uploads",
     "worklist",
 ]
+    "tidying",

@@ -1,15 +1,16 @@
 """Appointments: the wall time and zone that staff entered, and the instant these make."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, select
+from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, literal, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.timing import resolve_near
 from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
 from portal.store.imported import Imported
-from portal.store.practices import Business
+from portal.store.practices import AppointmentType, Business, Practitioner
 from portal.store.types import RowId, UtcDateTime
 
 
@@ -70,6 +71,35 @@ def find_appointment(session: Session, external_id: str) -> Appointment | None:
     return session.scalar(select(Appointment).where(Appointment.external_id == external_id))
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What an appointment may have: (id, name) of each; of a business with its time zone."""
+
+    businesses: tuple[tuple[int, str, str], ...]
+    practitioners: tuple[tuple[int, str], ...]
+    types: tuple[tuple[int, str], ...]
+
+
+def list_choices(session: Session) -> Choices:
+    """In one query."""
+    nothing = literal("")
+    name = (Practitioner.title, Practitioner.first_name, Practitioner.last_name)
+    rows = session.execute(
+        union_all(
+            select(literal("b"), Business.id, Business.name, Business.timezone, nothing),
+            select(literal("p"), Practitioner.id, *name),
+            select(literal("t"), AppointmentType.id, AppointmentType.name, nothing, nothing),
+        )
+    ).all()
+    practitioners = sorted((row for row in rows if row[0] == "p"), key=lambda row: (row[4], row[3], row[1]))
+    types = sorted((row for row in rows if row[0] == "t"), key=lambda row: (row[2], row[1]))
+    return Choices(
+        tuple(sorted((id_, name, zone) for kind, id_, name, zone, _ in rows if kind == "b")),
+        tuple((id_, " ".join(filter(None, names))) for _, id_, *names in practitioners),
+        tuple((id_, name) for _, id_, name, *_ in types),
+    )
+
+
 def read_wall_times_again(session: Session, now: datetime) -> int:
     """After a change of a zone's rules: the instants of future appointments follow their wall times.
 
@@ -87,7 +117,7 @@ def read_wall_times_again(session: Session, now: datetime) -> int:
 
 
 def list_future(session: Session, now: datetime, after: int, most: int) -> Sequence[tuple[int, str, bool]]:
-    """(row id, the export's id, did staff decide whether it is cancelled) of those that start after `now` and
+    """(row id, the export's id, did staff take it up again) of those that start after `now` and
     are not cancelled by then, by row id, from the one after `after` on."""
     rows = session.execute(
         select(Appointment.id, Appointment.external_id, Appointment.staff_changed)
@@ -99,7 +129,7 @@ def list_future(session: Session, now: datetime, after: int, most: int) -> Seque
         .order_by(Appointment.id)
         .limit(most)
     )
-    return [(id_, external_id, "cancelled_at" in (changed or {})) for id_, external_id, changed in rows]
+    return [(id_, external_id, (changed or {}).get("cancelled_at") is not None) for id_, external_id, changed in rows]
 
 
 def list_in_another_zone(session: Session, business_ids: Collection[int], most: int) -> list[tuple[Appointment, str]]:

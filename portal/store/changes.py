@@ -15,20 +15,33 @@ from portal.store.types import RowId, UtcDateTime, words
 class Subject(StrEnum):
     PRACTICE = "practice"
     BUSINESS = "business"
+    PRACTITIONER = "practitioner"
     APPOINTMENT_TYPE = "appointment-type"
     TEMPLATE = "template"
     PATIENT = "patient"
     STAFF = "staff"
     MESSAGE = "message"
+    APPOINTMENT = "appointment"
 
 
 # Fields of settings; a patient's are in `core/contacts.py`.
 SENDING = "sending"  # of the practice
+IMPORT = "import"
 CREDITS = "credits"
 TEXT_HOURS = "text_hours"
 ALARM_SHARE = "alarm_share"
+REMINDER_TIMES = "reminder_times"
+DEFAULT_PREFERENCE = "default_preference"
+SENDER = "sender"
+COUNTRIES = "also_sends_to"
 SMS_REMINDERS = "sms_reminders"  # of a business
+TIMEZONE = "timezone"
+CONTACT_NUMBER = "contact_number"
+ADDED = "added"  # by staff, with this name
 REMINDER_TEMPLATE = "reminder_template"  # of an appointment type
+DURATION = "duration"
+TEXT = "text"  # of a template
+NAME = "name"  # of a type or a template
 
 
 class Change(PracticeOwned, Model):

@@ -78,6 +78,18 @@ class PracticeOwned:
         return mapped_column(Text, ForeignKey("practices.id"))
 
 
+class Mergeable:
+    """A row that may have been merged into another of its table. From then on it is a trace, which statements meet
+    only with `execution_options(with_merged=True)`.
+
+    `merged_into_id`: without a reference of the database's own, which SQLite cannot add to a table that stands.
+    """
+
+    @declared_attr
+    def merged_into_id(cls) -> Mapped[int | None]:
+        return mapped_column(RowId)
+
+
 def belongs_to(column: str, table: str) -> ForeignKeyConstraint:
     """A reference that holds only within one practice."""
     return ForeignKeyConstraint(["practice_id", column], [f"{table}.practice_id", f"{table}.id"])
@@ -106,6 +118,10 @@ def _narrow_to_the_practice(state: ORMExecuteState) -> None:
         raise IsolationError("a statement outside transaction(practice), reading(practice) or everything()")
     if (state.is_insert or state.is_update or state.is_delete) and not state.session.info[_WRITES]:
         raise IsolationError("a write where only reading was asked for")
+    if state.is_orm_statement and not state.execution_options.get("with_merged"):
+        state.statement = state.statement.options(
+            with_loader_criteria(Mergeable, lambda table: table.merged_into_id.is_(None), include_aliases=True)
+        )
     if scope is _EVERYTHING:
         return
     if state.is_orm_statement:

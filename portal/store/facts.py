@@ -3,7 +3,7 @@ hand to the decision."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ from portal.core.text import Details, Template, TemplateError, compile_template
 from portal.core.timing import due_date
 from portal.store.appointments import Appointment
 from portal.store.messages import Message, is_its_reminder
+from portal.store.parts import Parts
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
 
@@ -280,6 +281,28 @@ def find(session: Session, which: ColumnElement[bool], *, for_staff: bool = Fals
         {} if for_staff else list_texts(session, [patient.id], [_day_of(rows[0], practice)], _SPOKEN_FOR),
     )
     return Found(practice, appointment, business, type_, template, patient, message, numbers, opt_outs, reminder)
+
+
+def imagine(session: Session, parts: Parts, appointment: Appointment, message: MessageState | None) -> Reminder:
+    """Of an appointment as it is not yet, made of all these parts. `message`: its reminder's row."""
+    there = {
+        type(part): part for part in (parts.business, parts.practitioner, parts.type, parts.template, parts.patient)
+    }
+    row = (
+        *[getattr(appointment, column.key) for column in _APPOINTMENT],
+        *[getattr(there.get(column.class_), column.key, None) for column in _SETTINGS],
+        *([getattr(message, field.name) for field in fields(message)] if message else [None] * len(MESSAGE_STATE)),
+    )
+    day = _day_of(row, parts.practice)
+    return _reminder(
+        row,
+        parts.practice,
+        parts.practice.countries,
+        {appointment.patient_id: [number.as_number() for number in parts.numbers]},
+        frozenset(opt_out.patient_id for opt_out in parts.opt_outs if opt_out.patient_id),
+        frozenset(opt_out.e164 for opt_out in parts.opt_outs if opt_out.e164),
+        list_texts(session, [appointment.patient_id], [day], _SPOKEN_FOR),
+    )
 
 
 def list_of_messages(session: Session, practice: Practice, message_ids: Sequence[int]) -> dict[int, Reminder]:

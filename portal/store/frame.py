@@ -9,29 +9,34 @@ from sqlalchemy.orm import Session
 
 from portal.store.alarms import StandingAlarm
 from portal.store.host import ACCOUNT_REFUSED, HostState
-from portal.store.practices import NoSuchPractice, Practice
+from portal.store.practices import Business, NoSuchPractice, Practice, is_alone
 from portal.store.replies import Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`account_refused`: see `store/host.py`. `unread`: replies. `alarms`: that stand, the practice's and the whole
-    host's, the oldest first."""
+    host's, the oldest first. `is_alone`: the host serves no other practice. `zone`: the first business's."""
 
     practice: Practice
     account_refused: dict[str, Any] | None
     unread: int
     alarms: Sequence[StandingAlarm]
+    is_alone: bool
+    zone: str | None
 
 
 def get_frame(session: Session, practice_id: str) -> Frame:
     """Raises NoSuchPractice."""
     unread = select(func.count()).select_from(Reply).where(Reply.practice_id == practice_id, Reply.read_at.is_(None))
+    zone = select(Business.timezone).where(Business.practice_id == practice_id).order_by(Business.id).limit(1)
     rows = session.execute(
         select(
             Practice,
             select(HostState.value).where(HostState.name == ACCOUNT_REFUSED).scalar_subquery(),
             unread.scalar_subquery(),
+            is_alone(practice_id),
+            zone.scalar_subquery(),
             StandingAlarm,
         )
         .join(
@@ -47,5 +52,5 @@ def get_frame(session: Session, practice_id: str) -> Frame:
     ).all()
     if not rows:
         raise NoSuchPractice(practice_id)
-    practice, refused, count, _ = rows[0]
-    return Frame(practice, refused, count, tuple(row[3] for row in rows if row[3]))
+    practice, refused, count, is_alone_here, zone_name, _ = rows[0]
+    return Frame(practice, refused, count, tuple(row[5] for row in rows if row[5]), is_alone_here, zone_name)

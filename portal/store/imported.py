@@ -1,5 +1,6 @@
 """Rows that an export fills and staff may correct: what staff changed stays theirs."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from secrets import token_hex
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 from portal.store.types import UtcDateTime
 
 _MADE_HERE = "portal-"
+_FROM_A_FORM = re.compile(_MADE_HERE + "[0-9a-f]{16}")
 
 IMPORTING = "importing"  # in session.info: the import itself writes
 
@@ -29,9 +31,10 @@ class Imported:
         return mapped_column(JSON(none_as_null=True))
 
 
-def made_here_id() -> str:
-    """Stands for the export's id in a row that staff made."""
-    return _MADE_HERE + token_hex(8)
+def made_here_id(typed: str = "") -> str:
+    """Stands for the export's id in a row that staff made. `typed`: one that a form carries, which may come twice and
+    makes one row; a new one where that is none."""
+    return typed if _FROM_A_FORM.fullmatch(typed) else _MADE_HERE + token_hex(8)
 
 
 def is_made_here(external_id: str) -> bool:

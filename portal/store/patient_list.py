@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
 
-from sqlalchemy import Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import Select, and_, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.patient_search import Query
@@ -73,6 +73,18 @@ def find(session: Session, practice_id: str, query: Query, most: int, before: in
     if query.words and len(found) < most:
         found |= set(find_by_name(session, practice_id, query.words, most, before))
     return _list_by_id(session, sorted(found, reverse=True)[:most])
+
+
+def find_alike(session: Session, searched: str, born: date | None, e164: str | None, most: int) -> list[Line]:
+    """Who has that name and the same birth date, or one of the two has none; or has that number. The newest first."""
+    same_birth = true() if born is None else or_(Patient.date_of_birth == born, Patient.date_of_birth.is_(None))
+    wanted = [select(Patient.id).where(Patient.searched == searched, same_birth)] if searched else []
+    if e164 is not None:
+        wanted.append(select(PhoneRow.patient_id).where(PhoneRow.e164 == e164, PhoneRow.removed_at.is_(None)))
+    if not wanted:
+        return []
+    ids = set(session.scalars(union_all(*(select(one.limit(most).subquery().c[0]) for one in wanted))))
+    return _list_by_id(session, sorted(ids, reverse=True)[:most])
 
 
 def _find_at_hand(session: Session, query: Query, most: int, before: int) -> set[int]:

@@ -15,8 +15,10 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     event,
+    func,
     select,
     union_all,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
@@ -24,16 +26,20 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
 from portal.core.patient_search import backwards, searched_name
 from portal.core.reminders import Preference
-from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id, table_of
+from portal.store.database import Mergeable, Model, PracticeOwned, belongs_to, referable, row_id, table_of
 from portal.store.imported import Imported, update_rows
 from portal.store.name_index import keep_with
 from portal.store.types import RowId, UtcDateTime, words
 
 # By the letters' codes, on both databases, and so that an index serves the beginnings.
+# As an index's condition, which a query repeats to the letter: what is tidied up.
+FILED_ELSEWHERE = "type <> 'Mobile' AND kind = 'mobile' AND removed_at IS NULL"
+NO_MOBILE_AT_ALL = "type = 'Mobile' AND kind NOT IN ('mobile', 'fixed-line-or-mobile') AND removed_at IS NULL"
+
 _IN_PLAIN_ORDER = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-class Patient(PracticeOwned, Imported, Model):
+class Patient(PracticeOwned, Imported, Mergeable, Model):
     """`consent_source`: how the patient agreed to marketing, in staff's words."""
 
     __tablename__ = "patients"
@@ -54,9 +60,12 @@ class Patient(PracticeOwned, Imported, Model):
     __table_args__ = (
         referable(),
         UniqueConstraint("practice_id", "external_id"),
-        Index("ix_patients_name", "practice_id", "searched", "id"),
+        # With what tells whether two are one person.
+        Index("ix_patients_name", "practice_id", "searched", "id", "date_of_birth", "merged_into_id"),
         Index("ix_patients_born", "practice_id", "date_of_birth", "id"),
     )
+        # Counted by these alone.
+        Index("ix_patients_preference", "practice_id", "preference", "archived", "merged_into_id"),
 
     @property
     def full_name(self) -> str:
@@ -91,9 +100,19 @@ class PhoneRow(PracticeOwned, Imported, Model):
     __table_args__ = (
         belongs_to("patient_id", "patients"),
         Index("ix_phone_numbers_patient", "practice_id", "patient_id"),
-        Index("ix_phone_numbers_e164", "practice_id", "e164"),
+        Index("ix_phone_numbers_e164", "practice_id", "e164", "patient_id"),
         Index("ix_phone_numbers_backwards", "practice_id", "backwards", "patient_id"),
     )
+        *(
+            Index(
+                f"ix_phone_numbers_{name}",
+                "practice_id",
+                "patient_id",
+                sqlite_where=text(condition),
+                postgresql_where=text(condition),
+            )
+            for name, condition in (("filed_elsewhere", FILED_ELSEWHERE), ("no_mobile", NO_MOBILE_AT_ALL))
+        ),
 
     def retype(self, number: str, country: str) -> None:
         """Take another number, as typed; it is parsed here, once, and never in a pass."""
@@ -172,6 +191,13 @@ def list_numbers(session: Session, patient_ids: Collection[int] | Select[int]) -
         is_out = e164 is not None and out_of_service == e164
         numbers.setdefault(patient_id, []).append(PhoneNumber(type_, number, e164, region, kind, is_out))
     return numbers
+
+
+def count_with_mobile_in(session: Session, region: str) -> int:
+    """Patients with a number of that country (ISO 3166) filed as Mobile. Reads all numbers of the practice: not for a
+    page that is often opened."""
+    there = (PhoneRow.region == region, PhoneRow.type == PhoneType.MOBILE, PhoneRow.removed_at.is_(None))
+    return session.scalar(select(func.count(PhoneRow.patient_id.distinct())).where(*there)) or 0
 
 
 def mark_out_of_service(session: Session, e164s: Collection[str], at: datetime) -> None:

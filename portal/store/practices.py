@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint, select, text, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import CheckConstraint, ColumnElement, Date, Index, Text, UniqueConstraint, select, text, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from portal.core.reminders import Preference, Sending
 from portal.store.database import (
@@ -183,6 +183,12 @@ def is_sender_taken(session: Session, practice_id: str, sender: str) -> bool:
     return session.scalar(taken.limit(1)) is not None
 
 
+def is_alone(practice_id: str) -> ColumnElement[bool]:
+    """Whether the host serves no other practice; part of a query."""
+    others = aliased(Practice)
+    return ~select(others.id).where(others.id != practice_id).exists()
+
+
 def lock_practice(session: Session, practice_id: str) -> Practice:
     """The practice, with its row locked until the transaction ends.
 
@@ -222,10 +228,10 @@ def get_with_businesses(session: Session, practice_id: str) -> tuple[Practice, l
     return rows[0][0], [business for _, business in rows if business]
 
 
-def list_practitioners(session: Session) -> Sequence[Practitioner]:
-    return session.scalars(
-        select(Practitioner).order_by(Practitioner.last_name, Practitioner.first_name, Practitioner.id)
-    ).all()
+def list_practitioners(session: Session, most: int | None = None, skip: int = 0) -> Sequence[Practitioner]:
+    """By name."""
+    by_name = select(Practitioner).order_by(Practitioner.last_name, Practitioner.first_name, Practitioner.id)
+    return session.scalars(by_name.limit(most).offset(skip)).all()
 
 
 def list_types(session: Session) -> Sequence[AppointmentType]:

@@ -1,17 +1,18 @@
-"""Reminders to come, counted: what a switch or a template decides about."""
+"""Reminders to come, counted: what a switch, a template or the practice's default decides about."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
-from portal.core.states import RETRIED_BY_PASS
+from portal.core.states import RETRIED_BY_PASS, Status
 from portal.store.appointments import Appointment
-from portal.store.messages import Message, is_its_reminder
-from portal.store.practices import Business, SmsTemplate
+from portal.store.messages import DAY_BEFORE, Message, is_its_reminder
+from portal.store.patients import Patient
+from portal.store.practices import AppointmentType, Business, Practice, SmsTemplate
 
 Days = tuple[date, date]  # the first and last local date of the appointments
 
@@ -24,6 +25,42 @@ def count_to_come(session: Session, weeks: Mapping[int, Days]) -> dict[tuple[int
     groups = (Appointment.business_id, Appointment.appointment_type_id)
     rows = session.execute(_to_come(select(*groups, func.count())).where(where).group_by(*groups))
     return {(row[0], row[1]): row[2] for row in rows}
+
+
+def count_appointments(session: Session, business_id: int, now: datetime, since: date) -> int:
+    """Of the business, to come and not cancelled. `since`: a local date before any of them."""
+    found = select(func.count()).select_from(Appointment)
+    to_come = (Appointment.starts_on >= since, Appointment.starts_at > now, Appointment.cancelled_at.is_(None))
+    return session.scalar(found.where(Appointment.business_id == business_id, *to_come)) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Of some days' reminders that are neither queued nor sent: `reminders`, all of them; `to_come`, the patients who
+    have one and no wish of their own, who get what the practice's default says. `followers`: all of these patients,
+    but for those who are archived."""
+
+    reminders: int
+    followers: int
+    to_come: int
+
+
+def count_reach(session: Session, practice_id: str, weeks: Mapping[int, Days]) -> Reach:
+    """In one query, by indexes."""
+    follows = (Patient.practice_id == practice_id, Patient.preference.is_(None), Patient.archived.is_(False))
+    of_these = or_(false(), *[_of_days(business_id, days) for business_id, days in weeks.items()])
+    theirs = _to_come(select(func.count(Appointment.patient_id.distinct()))).join(
+        Patient, Patient.id == Appointment.patient_id
+    )
+    counts = (
+        _to_come(select(func.count())).where(of_these),
+        select(func.count(Patient.id)).where(*follows),
+        theirs.where(of_these, *follows),
+    )
+    row = session.execute(
+        select(*(count.scalar_subquery() for count in counts)).select_from(Practice).where(Practice.id == practice_id)
+    ).one()
+    return Reach(*row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +82,30 @@ def get_choices(session: Session, business_id: int, days: Days) -> Choices:
         .order_by(SmsTemplate.name, SmsTemplate.id)
     ).all()
     return Choices(rows[0][0], tuple((id_, name) for _, id_, name in rows if id_ is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """`to_come`: reminders neither queued nor sent. `queued`: on their way; their text is read as they are sent."""
+
+    to_come: int
+    queued: int
+
+
+def count_use(session: Session, template_id: int, weeks: Mapping[int, Days]) -> Use:
+    """Of a template, `to_come` in these businesses' days. What staff sent by hand goes as they saw it: it does not
+    count."""
+    types = select(AppointmentType.id).where(AppointmentType.reminder_template_id == template_id)
+    uses_it = Appointment.appointment_type_id.in_(types)
+    queued = (
+        select(func.count())
+        .select_from(Message)
+        .join(Appointment, Appointment.id == Message.appointment_id)
+        .where(Message.status == Status.QUEUED, Message.rule == DAY_BEFORE, Message.written_by.is_(None), uses_it)
+    )
+    days = [_of_days(business_id, of) for business_id, of in weeks.items()]
+    to_come = _to_come(select(func.count())).where(or_(Appointment.id < 0, *days), uses_it)
+    return Use(*session.execute(select(to_come.scalar_subquery(), queued.scalar_subquery())).one())
 
 
 def _of_days(business_id: int, days: Days) -> ColumnElement[bool]:

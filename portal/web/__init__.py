@@ -16,14 +16,19 @@ from portal.web import (
     account,
     appointment_types,
     appointments,
+    booking,
     broadcasts,
+    businesses,
     communications,
     diagnosis,
     first_run,
+    help,
     host,
+    imports,
     join,
     limits,
     patients,
+    practitioners,
     replies,
     settings,
     sign_in,
@@ -36,6 +41,7 @@ from portal.web import (
 )
 from portal.web.access import ANYONE, allow
 from portal.web.inside import inside, wanted_page
+    tidy_up,
 from portal.web.notices import find_notices
 
 log = logging.getLogger(__name__)
@@ -70,22 +76,29 @@ def register(app: Flask) -> None:
     app.register_blueprint(communications.pages)
     app.register_blueprint(appointments.pages)
     app.register_blueprint(appointment_types.pages)
+    app.register_blueprint(booking.pages)
     app.register_blueprint(broadcasts.pages)
+    app.register_blueprint(businesses.pages)
+    app.register_blueprint(practitioners.pages)
     app.register_blueprint(settings.pages)
+    app.register_blueprint(imports.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
     app.register_blueprint(replies.pages)
     app.register_blueprint(today.pages)
     app.register_blueprint(webhooks.pages)
+    help.register(app)
     sign_in.csrf.exempt(webhooks.pages)
     app.add_url_rule("/", "home", today.home)
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)
     access.register(app)
+    imports.register(app)  # after access, whose answer needs no file; before the forms' tokens, which are read with it
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused
     limits.register(app)
     app.after_request(_protect)
+    app.register_blueprint(tidy_up.pages)
     app.context_processor(lambda: {"find_notices": find_notices})
     app.register_error_handler(Exception, _apologise)
 

@@ -6,8 +6,11 @@ from flask import Blueprint, g, render_template, request
 from werkzeug.exceptions import abort
 
 from portal import clock
-from portal.actions.appointments import Cursor, list_day
+from portal.actions.appointments import Cursor, list_changes_of, list_day
+from portal.core.appointment_changes import change_in_words
 from portal.core.roles import Permission
+from portal.store.changes import Change
+from portal.store.imported import is_made_here
 from portal.web.access import allow
 from portal.web.diagnosis import context, load
 from portal.web.row_ids import LARGEST_ID
@@ -40,7 +43,24 @@ def index() -> str:
 @allow(Permission.READ)
 def show(appointment_id: int) -> str:
     explanation = load(appointment_id)
-    return render_template("appointments/show.html", **context(explanation))
+    return render_template(
+        "appointments/show.html",
+        changes=list_changes_of(g.practice.id, appointment_id),
+        done=request.args.get("done", ""),
+        **context(explanation),
+    )
+
+
+@pages.app_template_filter("appointment_change")
+def _appointment_change(change: Change) -> str:
+    """What was changed, in words."""
+    return change_in_words(change.field, change.before, change.after)
+
+
+@pages.app_template_test("made_here")
+def _is_made_here(external_id: str) -> bool:
+    """Whether staff made the row, and no export has a number for it."""
+    return is_made_here(external_id)
 
 
 def _day() -> date | None:

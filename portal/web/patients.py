@@ -1,14 +1,15 @@
 """Patients: the list with its search, one patient, and every change of contact details and wishes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import patients
+from portal.actions.add_patient import Alike, Given, add_patient
 from portal.actions.browse_patients import Order, browse
 from portal.actions.patients import NoSuchPatient, Refused
 from portal.actions.show_patient import MOST_SAID, show_contact, show_patient
@@ -19,6 +20,8 @@ from portal.core.reminders import Preference
 from portal.core.roles import Permission
 from portal.core.text import MONTHS
 from portal.store.changes import Change
+from portal.store.imported import made_here_id
+from portal.store.patient_list import Line
 from portal.web.access import allow, who, writer
 from portal.web.diagnosis import render_diagnosis
 from portal.web.inside import inside
@@ -56,6 +59,52 @@ def index() -> str:
     template = "patients/_rows.html" if is_fragment else "patients/index.html"
     return render_template(
         template, page=page, search=search, order=order, is_further=bool(request.args.get("after"))
+    )
+
+
+@pages.get("/new")
+@allow(Permission.PATIENTS)
+def new() -> str:
+    """`?next=`: where to go on with the patient."""
+    return _new(NO_PROBLEM, [])
+
+
+@pages.post("/new")
+@allow(Permission.PATIENTS)
+def add() -> ResponseReturnValue:
+    given = Given(*(_given(name) for name in ("first_name", "last_name", "born", "email", "number", "preference")))
+    try:
+        patient_id = add_patient(
+            g.practice.id,
+            given,
+            _given("form_id"),
+            is_another=bool(_given("confirm")),
+            who=who(),
+            now=clock.now(),
+        )
+    except Refused as refused:
+        problem = Problem("new", refused.field, str(refused), request.form.to_dict())
+        return _new(problem, refused.lines if isinstance(refused, Alike) else []), 422
+    where = url_for("patients.show", patient_id=patient_id)
+    if wanted := inside(_given("next"), ""):
+        where = f"{wanted}{'&' if '?' in wanted else '?'}patient={patient_id}"
+    if request.headers.get("HX-Request"):  # another page, not a part of this one
+        return Response(status=204, headers={"HX-Redirect": where})
+    return redirect(where, 303)
+
+
+def _new(problem: Problem, alike: Sequence[Line]) -> str:
+    is_fragment = bool(request.headers.get("HX-Request"))
+    return render_template(
+        "patients/_new.html" if is_fragment else "patients/new.html",
+        problem=problem,
+        alike=alike,
+        is_fragment=is_fragment,
+        next=inside(request.values.get("next", ""), ""),
+        form_id=made_here_id(_given("form_id")),
+        default=g.practice.default_preference,
+        today=clock.now().date(),
+        **_CHOICES,
     )
 
 

@@ -1,54 +1,52 @@
-"""The settings that stop reminders: each business's switch, sending and credits."""
+"""The practice's own settings: sending, credits, when reminders go, whom texts come from, and when staff may text."""
 
-from flask import Blueprint, abort, g, request
+from functools import partial
+
+from flask import Blueprint, current_app, g, request
 from flask.typing import ResponseReturnValue
 
 from portal import clock
-from portal.actions import businesses, credits, hours, sending
-from portal.actions.businesses import NoSuchBusiness
-from portal.actions.credits import CreditsRefused
-from portal.actions.hours import SettingRefused
+from portal.actions import credits, hours, practice_settings, reminder_times, sending
+from portal.actions.asking import Asked
+from portal.actions.credits import CreditsRefused, OnlyTheSysadminGrants
 from portal.actions.sending import NotConfirmed
 from portal.actions.sms import show_sms
-from portal.core.reminders import Sending
+from portal.core.numbers import list_countries
+from portal.core.reminder_times import LEAD_DAYS, WINDOW_STARTS
+from portal.core.reminders import Preference, Sending
 from portal.core.roles import Permission
 from portal.web.access import allow, who
 from portal.web.row_ids import LARGEST_ID
-from portal.web.setting_forms import done, is_confirmed, refused, render
+from portal.web.setting_forms import attempt, done, given, is_confirmed, is_confirmed_as, refused, render
 
 LEDGER_PAGE = 50
 
 pages = Blueprint("settings", __name__, url_prefix="/settings")
 
 
-@pages.get("/businesses", endpoint="businesses")
-@allow(Permission.SETTINGS)
-def _businesses(problem: str = "", field: str = "") -> str:
-    shown = businesses.list_businesses(g.practice.id, clock.now())
-    return render("businesses", problem, field, shown=shown)
-
-
-@pages.post(f"/businesses/<int(max={LARGEST_ID}):business_id>/reminders")
-@allow(Permission.SETTINGS)
-def switch_business(business_id: int) -> ResponseReturnValue:
-    on = {"on": True, "off": False}.get(request.form.get("reminders", ""))
-    try:
-        businesses.switch_business(
-            g.practice.id, business_id, on, confirmed=is_confirmed(), who=who(), now=clock.now()
-        )
-    except NoSuchBusiness:
-        abort(404)
-    except NotConfirmed as problem:
-        return refused(_businesses, str(problem), "confirm")
-    return done(_businesses, ".businesses")
-
-
 @pages.get("/sms", endpoint="sms")
 @allow(Permission.SETTINGS)
-def _sms(problem: str = "", field: str = "") -> str:
+def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
     before = request.args.get("before", type=int)
     shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, min(before, LARGEST_ID) if before else None)
-    return render("sms", problem, field, shown=shown, before=before, earliest=hours.EARLIEST, latest=hours.LATEST)
+    return render(
+        "sms",
+        problem,
+        field,
+        shown=shown,
+        asked=asked,
+        before=before,
+        earliest=hours.EARLIEST,
+        latest=hours.LATEST,
+        window_starts=WINDOW_STARTS,
+        lead_days=LEAD_DAYS,
+        preferences=list(Preference),
+        countries=list_countries(),
+        support_contact=current_app.extensions["portal.settings"].support_contact,
+    )
+
+
+_attempt = partial(attempt, _sms, endpoint=".sms")
 
 
 @pages.post("/sms/sending")
@@ -71,41 +69,94 @@ def switch_sending() -> ResponseReturnValue:
 @allow(Permission.CREDITS)
 def top_up() -> ResponseReturnValue:
     amount = request.form.get("amount", "").replace(",", "").replace(" ", "")
-    reference = request.form.get("reference", "").strip()
     try:
-        credits.top_up(
+        credits.top_up_own(
             g.practice.id,
             int(amount) if amount.isdecimal() and len(amount) < 10 else 0,
-            reference,
+            given("reference"),
             clock.now(),
             who(),
         )
+    except OnlyTheSysadminGrants as problem:
+        return refused(_sms, str(problem), "amount", 403)
     except CreditsRefused as problem:
         return refused(_sms, str(problem), problem.field)
     return done(_sms, ".sms")
 
 
+@pages.post("/sms/reminder-times")
+@allow(Permission.SETTINGS)
+def set_reminder_times() -> ResponseReturnValue:
+    return _attempt(
+        lambda: reminder_times.set_reminder_times(
+            g.practice.id,
+            _number("window_start"),
+            _number("lead_days"),
+            confirmed=is_confirmed_as("window_start", "lead_days"),
+            who=who(),
+            now=clock.now(),
+        )
+    )
+
+
+@pages.post("/sms/default-preference")
+@allow(Permission.SETTINGS)
+def set_default_preference() -> ResponseReturnValue:
+    return _attempt(
+        lambda: practice_settings.set_default_preference(
+            g.practice.id,
+            given("preference"),
+            confirmed=is_confirmed_as("preference"),
+            who=who(),
+            now=clock.now(),
+        )
+    )
+
+
+@pages.post("/sms/sender")
+@allow(Permission.SETTINGS)
+def set_sender() -> ResponseReturnValue:
+    return _attempt(
+        lambda: practice_settings.set_sender(
+            g.practice.id, given("sender"), confirmed=is_confirmed_as("sender"), who=who(), now=clock.now()
+        )
+    )
+
+
+@pages.post("/sms/countries")
+@allow(Permission.SETTINGS)
+def set_country() -> ResponseReturnValue:
+    return _attempt(
+        lambda: practice_settings.set_country(
+            g.practice.id,
+            given("country"),
+            sends_to=given("sends_to") == "yes",
+            confirmed=is_confirmed_as("country"),
+            who=who(),
+            now=clock.now(),
+        )
+    )
+
+
+@pages.post("/sms/name")
+@allow(Permission.SETTINGS)
+def set_name() -> ResponseReturnValue:
+    return _attempt(lambda: practice_settings.set_name(g.practice.id, given("name"), who=who(), now=clock.now()))
+
+
 @pages.post("/sms/hours")
 @allow(Permission.SETTINGS)
 def set_text_hours() -> ResponseReturnValue:
-    try:
-        hours.set_text_hours(g.practice.id, _number("begin"), _number("end"), clock.now(), who())
-    except SettingRefused as problem:
-        return refused(_sms, str(problem), "begin")
-    return done(_sms, ".sms")
+    return _attempt(lambda: hours.set_text_hours(g.practice.id, _number("begin"), _number("end"), clock.now(), who()))
 
 
 @pages.post("/sms/alarm-share")
 @allow(Permission.SETTINGS)
 def set_alarm_share() -> ResponseReturnValue:
-    try:
-        hours.set_alarm_share(g.practice.id, _number("share"), clock.now(), who())
-    except SettingRefused as problem:
-        return refused(_sms, str(problem), "share")
-    return done(_sms, ".sms")
+    return _attempt(lambda: hours.set_alarm_share(g.practice.id, _number("share"), clock.now(), who()))
 
 
 def _number(field: str) -> int:
     """-1 where there is none."""
-    typed = request.form.get(field, "").strip()
+    typed = given(field)
     return int(typed) if typed.isdecimal() and len(typed) < 4 else -1

@@ -8,8 +8,9 @@ from werkzeug.routing import RequestRedirect
 
 from portal import clock
 from portal.core import ahead, phrases
-from portal.core.numbers import as_people_say
+from portal.core.numbers import as_people_say, country_name
 from portal.core.receipts import cause
+from portal.core.reminder_times import window_in_words
 from portal.core.reply_words import READ_AS
 from portal.core.timing import local
 from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short
@@ -21,6 +22,7 @@ def register(app: Flask) -> None:
         clock=phrases.clock_time,
         countdown=_countdown,
         counted=phrases.counted,
+        country=country_name,
         day=phrases.day,
         hour=phrases.hour,
         date_heading=ahead.date_heading,
@@ -28,7 +30,9 @@ def register(app: Flask) -> None:
         moment=_moment,
         place_of_zone=ahead.place_of_zone,
         lasting=phrases.lasting,
+        listed=phrases.listed,
         wall=_wall,
+        window=window_in_words,
         number=as_people_say,
         plain=phrases.plain,
         reason=reason_in_short,

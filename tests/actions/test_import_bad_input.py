@@ -295,7 +295,7 @@ def test_the_good_rows_are_imported_and_the_bad_ones_written_down(export: Export
     ]
     assert written[2][2:] == [
         "archived: write yes, or leave it blank.",
-        "p1", "=1+1", "Nguyen", "1980-05-04", "mia@example.org", "", "perhaps",
+        "p1", "'=1+1", "Nguyen", "1980-05-04", "mia@example.org", "", "perhaps",
     ]  # fmt: skip
 
 

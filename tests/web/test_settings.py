@@ -212,9 +212,9 @@ def test_only_the_owner_changes_settings(app: Flask, at_pass_time: None, role: R
 
 def test_an_empty_practice_is_told_what_to_do(client: FlaskClient) -> None:
     a_practice(credits=0)
-    for path in ("/settings/businesses", "/settings/appointment-types"):
-        assert "your administrator imports it" in client.get(path).text
-    assert "Top up above" in client.get("/settings/sms").text
+    assert "There is no business yet. Add one here" in client.get("/settings/businesses").text
+    assert "There is no practitioner yet. Add one here" in client.get("/settings/practitioners").text
+    assert "There must be credits before the first reminders go." in client.get("/settings/sms").text
 
 
 def test_what_the_provider_bills_otherwise_is_listed_beside_the_ledger(client: FlaskClient) -> None:

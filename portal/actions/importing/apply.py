@@ -1,7 +1,7 @@
-"""Save the checked rows: merge each into what the practice has. The practice is locked meanwhile."""
+"""Merge the checked rows into what the practice has, and save them. The practice is locked meanwhile."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.importing.appointments import STORED, merge_appointment, new_appointment
+from portal.actions.importing.fingerprint import Fingerprint
 from portal.actions.importing.merge import UNCHANGED, Change, merge
 from portal.actions.importing.phone_numbers import NumbersPlan, plan_numbers
 from portal.actions.importing.problems import Report
@@ -31,6 +32,7 @@ from portal.store.practices import Practice
 
 NAMES = ("first_name", "last_name")  # by which a patient's messages are found
 WRITTEN = ("type", "number", "position", "e164", "region", "kind", "backwards", "from_export", "staff_changed")
+NOT_SAVED = 0  # no row's id: where an import is only planned, of a row that it would add
 Exported = dict[str, dict[str, Any]]  # rows by the export's id
 
 
@@ -43,7 +45,7 @@ class Apply:
         practice: Practice,
         scratch: Scratch,
         report: Report,
-        counts: Mapping[str, Counts],
+        counts: dict[str, Counts],
         sizes: Mapping[str, int],
         now: datetime,
     ) -> None:
@@ -51,26 +53,27 @@ class Apply:
         self._practice = practice
         self._scratch = scratch
         self._report = report
-        self._counts = counts
+        self.counts = counts
         self._sizes = sizes
         self._now = now
         self._saved: Counter[str] = Counter()  # rows by file
         self.conflicts: list[Conflict] = []
+        self.fingerprint = Fingerprint()
 
     def apply_rows(self, table: Table) -> None:
         fields = STORED if table is APPOINTMENTS else table.model.IMPORTED_FIELDS
-        counts = self._counts[table.file]
+        counts = self.counts[table.file]
         for exported in self._scratch.list_rows(table.file):
             self._resolve_references(table, exported)
             stored = list_imported(self._session, table.model, fields, exported.keys())
-            added: list[dict[str, Any]] = []
+            added: dict[str, dict[str, Any]] = {}
             changed: list[dict[str, Any]] = []
             withdrawn: list[int] = []
             renamed: list[int] = []
             for external_id, values in exported.items():
                 row = stored.get(external_id)
                 if row is None:
-                    added.append(self._new_row(table, external_id, values))
+                    added[external_id] = values
                     continue
                 change = self._merge(table, row, values)
                 if change.columns:
@@ -80,15 +83,34 @@ class Apply:
                 if change.withdraws:
                     withdrawn.append(row["id"])
                 counts.changed += change.is_applied
+                self._note_change(table, external_id, row, change)
                 self._note_conflicts(table, external_id, change.conflicts)
-            record_rows(self._session, table.model, added)
-            update_rows(self._session, table.model, self._practice.id, changed)
-            store.messages.index_messages_of(self._session, renamed)
-            if withdrawn:
-                withdraw(self._session, self._practice.id, withdrawn, self._now)
+            self._note_added(table, added)
+            self._write_rows(table, added, changed)
+            self._follow_rows(renamed, withdrawn)
             counts.added += len(added)
             self._tell_progress(table.file, len(exported))
         self._finish(table)
+
+    def _write_rows(self, table: Table, added: Exported, changed: list[dict[str, Any]]) -> None:
+        new = [self._new_row(table, external_id, values) for external_id, values in added.items()]
+        record_rows(self._session, table.model, new)
+        update_rows(self._session, table.model, self._practice.id, changed)
+
+    def _follow_rows(self, renamed: list[int], withdrawn: list[int]) -> None:
+        """What goes with changed rows: messages are found by the new names; reminders that wait do not go."""
+        store.messages.index_messages_of(self._session, renamed)
+        if withdrawn:
+            withdraw(self._session, self._practice.id, withdrawn, self._now)
+
+    def _note_added(self, table: Table, added: Exported) -> None:
+        for external_id in added:
+            self.fingerprint.add(table.file, external_id, "new")
+
+    def _note_change(self, table: Table, external_id: str, row: Mapping[str, Any], change: Change) -> None:
+        if change.columns:
+            fields = sorted(name for name, value in change.columns.items() if name in row and value != row[name])
+            self.fingerprint.add(table.file, external_id, *fields)
 
     def _resolve_references(self, table: Table, exported: Exported) -> None:
         """From the export's ids to row ids."""
@@ -96,7 +118,7 @@ class Apply:
             wanted = {id_ for row in exported.values() if (id_ := row[field]) is not None}
             found = find_row_ids(self._session, target.model, wanted)
             for row in exported.values():
-                row[field] = None if row[field] is None else found[row[field]]
+                row[field] = None if row[field] is None else found.get(row[field], NOT_SAVED)
 
     def _new_row(self, table: Table, external_id: str, values: dict[str, Any]) -> dict[str, Any]:
         own = {"practice_id": self._practice.id, "external_id": external_id}
@@ -116,11 +138,13 @@ class Apply:
         return Change(columns, merged.conflicts, is_applied=bool(merged.values))
 
     def _note_conflicts(self, table: Table, external_id: str, fields: tuple[str, ...] | list[str]) -> None:
+        if fields:
+            self.fingerprint.add(table.file, external_id, "conflicts", *fields)
         self.conflicts += [Conflict(table.file, external_id, table.column_of(field)) for field in fields]
 
     def apply_numbers(self, *, is_whole: bool, are_patients_there: bool) -> None:
         """`are_patients_there`: the export holds patients.csv, so one of its patients without a number has none."""
-        counts = self._counts[PHONE_NUMBERS.file]
+        counts = self.counts[PHONE_NUMBERS.file]
         after = 0
         while patients := store.patients.list_patients_after(self._session, after, AT_ONCE):
             first, after = patients[0][0], patients[-1][0]
@@ -137,16 +161,19 @@ class Apply:
                 for row_id, external_id in patients
                 if external_id in exported
             }
+            counts.added += sum(len(plan.added) for plan in plans.values())
+            counts.removed += sum(len(plan.removed) for plan in plans.values())
             self._write_numbers(plans, {row["id"]: row for rows in stored.values() for row in rows})
             for row_id, external_id in patients:
                 if row_id in plans:
+                    self._note_numbers(external_id, plans[row_id], stored.get(row_id, ()))
                     self._note_conflicts(PHONE_NUMBERS, external_id, plans[row_id].conflicts)
                     counts.changed += plans[row_id].applied
             self._tell_progress(PHONE_NUMBERS.file, sum(map(len, exported.values())))
         self._finish(PHONE_NUMBERS)
 
     def _write_numbers(self, plans: Mapping[int, NumbersPlan], stored: Mapping[int, dict[str, Any]]) -> None:
-        practice, counts = self._practice, self._counts[PHONE_NUMBERS.file]
+        practice = self._practice
         added = [
             {"practice_id": practice.id, "patient_id": patient_id, "from_export": True}
             | (row if "kind" in row else row | parsed_columns(row["number"], practice.country))
@@ -163,18 +190,25 @@ class Apply:
         record_rows(self._session, PhoneRow, added)
         update_rows(self._session, PhoneRow, practice.id, changed)
         delete_rows(self._session, PhoneRow, practice.id, removed)
-        counts.added += len(added)
-        counts.removed += len(removed)
+
+    def _note_numbers(self, external_id: str, plan: NumbersPlan, stored: Sequence[Mapping[str, Any]]) -> None:
+        """Those of new patients are all new, and counted."""
+        if plan.changed or plan.removed:
+            self.fingerprint.add(PHONE_NUMBERS.file, external_id, len(plan.added), len(plan.changed), plan.removed)
 
     def _finish(self, table: Table) -> None:
-        counts = self._counts[table.file]
+        counts = self.counts[table.file]
         counts.unchanged = counts.read - counts.rejected - counts.added - counts.changed
+        self.fingerprint.add(table.file, counts.read, counts.added, counts.changed, counts.removed, counts.rejected)
         if counts.added > AT_ONCE:
-            refresh_statistics(self._session, table.model)
+            self._refresh_statistics(table)
         self._report.progress(table.file, 2 * self._sizes[table.file], 2 * self._sizes[table.file])
+
+    def _refresh_statistics(self, table: Table) -> None:
+        refresh_statistics(self._session, table.model)
 
     def _tell_progress(self, file: str, rows: int) -> None:
         """The second half of a file's way: its saved rows, as a share of its bytes."""
         self._saved[file] += rows
         size = self._sizes[file]
-        self._report.progress(file, size + size * self._saved[file] // max(self._counts[file].read, 1), 2 * size)
+        self._report.progress(file, size + size * self._saved[file] // max(self.counts[file].read, 1), 2 * size)

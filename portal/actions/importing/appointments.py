@@ -12,9 +12,10 @@ from portal.actions.importing.merge import UNCHANGED, Change, merge
 from portal.actions.importing.scratch import AT_ONCE, Scratch
 from portal.actions.importing.tables import APPOINTMENTS, BUSINESSES
 from portal.actions.stop import withdraw
+from portal.core.moves import Slot, is_move, revised
 from portal.core.timing import local, parse_time, resolve_near
 from portal.store.appointments import Appointment
-from portal.store.imported import as_json, from_json, list_imported, update_rows
+from portal.store.imported import as_json, from_json, is_made_here, list_imported, update_rows
 from portal.store.practices import Business
 
 TIME_COLUMNS = ("starts_at", "ends_at", "booked_at", "cancelled_at")
@@ -101,18 +102,16 @@ def merge_appointment(row: Mapping[str, Any], exported: Mapping[str, Any], now: 
     merged = merge(mine, staff, _with_pair(exported, current))
     final = mine | merged.values
     columns = _columns(row, exported, final)
-    was_moved = (
-        "business_id" in merged.values
-        or (_PAIR in merged.values and final[_PAIR][0] != mine[_PAIR][0])
-        or _is_other_hour(row, columns)
+    was_moved = is_move(
+        Slot(current["business_id"], datetime.fromisoformat(mine[_PAIR][0]), row["starts_at"], row["timezone"]),
+        Slot(columns["business_id"], columns["starts_wall"], columns["starts_at"], columns["timezone"]),
     )
     is_cancelled = "cancelled_at" in merged.values and columns["cancelled_at"] is not None
     is_staffs_as_before = (merged.staff_changed or {}) == _with_pair(before, current)
     columns |= {
         "staff_changed": (before if is_staffs_as_before else _without_pair(merged.staff_changed or {})) or None,
-        "revision": row["revision"] + was_moved,
-        "moved_at": now if was_moved else row["moved_at"],
     }
+    columns |= revised(row, now, is_moved=was_moved)
     conflicts = [name for field in merged.conflicts for name in (TIME_COLUMNS[:2] if field == _PAIR else (field,))]
     return Change(
         columns if any(row[name] != value for name, value in columns.items()) else None,
@@ -161,23 +160,20 @@ def _columns(row: Mapping[str, Any], exported: Mapping[str, Any], final: Mapping
     return columns | {"starts_on": starts.date()}
 
 
-def _is_other_hour(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
-    """The clocks show this wall time twice, and it was the other time."""
-    return columns["starts_at"] != row["starts_at"] and columns["starts_wall"] == row["starts_wall"] == _wall(
-        row["starts_at"], columns["timezone"]
-    )
-
-
 def find_missing(session: Session, scratch: Scratch, now: datetime) -> Iterator[dict[int, str]]:
     """Future appointments that the export no longer holds: some at a time, the export's id by row id.
 
-    Without those of which staff decided whether they are cancelled.
+    Without those that staff added, or of which they decided whether they are cancelled.
     """
     after = 0
     while rows := store.appointments.list_future(session, now, after, AT_ONCE):
         after = rows[-1][0]
         there = scratch.find_seen(APPOINTMENTS.file, [external_id for _, external_id, _ in rows])
-        yield {id_: external_id for id_, external_id, is_staffs in rows if external_id not in there and not is_staffs}
+        yield {
+            id_: external_id
+            for id_, external_id, is_staffs in rows
+            if external_id not in there and not is_staffs and not is_made_here(external_id)
+        }
 
 
 def cancel_missing(session: Session, practice_id: str, ids: Collection[int], now: datetime) -> None:

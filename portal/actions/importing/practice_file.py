@@ -15,8 +15,9 @@ from portal import store
 from portal.actions.importing.fields import read_preference, read_required_text
 from portal.actions.importing.merge import Merged, merge
 from portal.actions.importing.problems import CannotImport, Problem
-from portal.core.numbers import country_name, parse_number
+from portal.core.numbers import country_name
 from portal.core.reminders import Sending
+from portal.core.senders import read_sender
 from portal.store.credits import EntryKind
 from portal.store.imported import as_json
 from portal.store.practices import Practice
@@ -24,8 +25,6 @@ from portal.store.practices import Practice
 FILE = "practice.json"
 _LONGEST = 64 * 1024  # bytes
 _MOST_CREDITS = 1_000_000_000
-_SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
-_SENDER_NUMBER = re.compile(r"\+?[0-9 ()./-]+")
 SENDER_TAKEN = "this number is another practice's: replies to it would reach both."
 
 
@@ -66,7 +65,7 @@ def read_practice(path: Path) -> PracticeFile:
             problems.append(Problem(FILE, lines.get(key, 1), key, str(error), None if value is None else str(value)))
     if values.get("sender") and "country" in values:
         try:
-            values["sender"] = _read_sender(values["sender"], values["country"])
+            values["sender"] = read_sender(values["sender"], values["country"])
         except ValueError as error:
             problems.append(Problem(FILE, lines.get("sender", 1), "sender", str(error), values["sender"]))
     return PracticeFile(values.pop("id", None), values, values.pop("credits", 0), tuple(problems), lines)
@@ -131,18 +130,6 @@ def _read_sending(value: Any) -> Sending:
         return Sending(_text(value).strip().casefold())
     except ValueError:
         raise ValueError(f"write one of {', '.join(Sending)}.") from None
-
-
-def _read_sender(value: str, country: str) -> str:
-    """A name as it is; a number in E.164."""
-    if _SENDER_NAME.fullmatch(value):
-        return value
-    if not _SENDER_NUMBER.fullmatch(value):
-        raise ValueError("it must be a phone number, or at most 11 letters of A to Z, digits and spaces.")
-    number = parse_number(value, country).e164
-    if number is None:
-        raise ValueError(f"not a phone number of {country_name(country)}: write it like +61491570006.")
-    return number
 
 
 # Key of the file: the field that it fills, how to read it, and whether it must be there.

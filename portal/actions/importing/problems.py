@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from portal.core.csv_cells import harmless
+
 _SHOWN = 40  # characters of a value
 
 
@@ -26,13 +28,23 @@ class Problem:
         if self.column:
             parts.append(self.column)
         if self.value:
-            shown = "".join(char if char.isprintable() else "�" for char in self.value[:_SHOWN])
-            parts.append(f'"{shown}{"…" if len(self.value) > _SHOWN else ""}"')
+            parts.append(f'"{self.shown_value}"')
         return ": ".join([*parts, self.cause])
+
+    @property
+    def shown_value(self) -> str:
+        """As one short line, of characters that can be printed."""
+        value = self.value or ""
+        shown = "".join(char if char.isprintable() else "�" for char in value[:_SHOWN])
+        return f"{shown}…" if len(value) > _SHOWN else shown
 
 
 class CannotImport(Exception):
     """Nothing of the folder can be imported. The message says what to mend."""
+
+
+class NotAsAgreed(Exception):
+    """The import would do something else than what was shown: nothing is imported."""
 
 
 class Report(Protocol):
@@ -67,9 +79,9 @@ class Rejects:
         self._writer.writerow(["file", "line", "cause", "the row as it was"])
 
     def add(self, file: str, line: int, problems: Sequence[Problem], fields: Sequence[str]) -> None:
-        """The row's own values follow, one in each further cell."""
+        """The row's own values follow, one in each further cell; none is a formula to a spreadsheet."""
         cause = " ".join(f"{p.column}: {p.cause}" if p.column else p.cause for p in problems)
-        self._writer.writerow([file, line, cause, *fields])
+        self._writer.writerow([file, line, *map(harmless, (cause, *fields))])
         self.rows += 1
 
     def keep(self) -> None:

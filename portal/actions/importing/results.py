@@ -27,6 +27,42 @@ class Conflict:
     column: str
 
 
+ADDED, CHANGED = "added", "changed"
+FieldChange = tuple[str, Any, Any]  # column, value before, value after; both None where another row is referred to
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that would be added or changed (`kind`). A number's `id` and `name` are its patient's, an appointment's
+    `name` too; `when`: its beginning, by the clocks of its business."""
+
+    file: str
+    kind: str
+    id: str
+    name: str
+    when: str | None
+    changes: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What an import would do, as `ImportResult` says it afterwards. `may_be_imported`: once bad rows are left out.
+
+    `fingerprint` is of what would be done; `with_withdrawal` where missing appointments are withdrawn as well.
+    """
+
+    may_be_imported: bool
+    counts: dict[str, Counts]
+    conflicts: tuple[Conflict, ...]
+    missing: tuple[str, ...]
+    drafts: int
+    problems: int
+    has_rejects: bool
+    examples: tuple[Example, ...]
+    fingerprint: str
+    with_withdrawal: str
+
+
 @dataclass(frozen=True, slots=True)
 class ImportResult:
     """`missing`: ids of future appointments that appointments.csv no longer holds, withdrawn or not.

@@ -95,6 +95,13 @@ class Scratch:
             numbers.setdefault(patient, []).append(json.loads(row))
         return numbers
 
+    def count_numbers(self) -> int:
+        """All but those of patients in doubt."""
+        counted = self._database.execute(
+            "SELECT count(*) FROM numbers WHERE patient NOT IN (SELECT patient FROM doubtful)"
+        )
+        return int(counted.fetchone()[0])
+
     def find_doubtful(self, patients: Collection[str]) -> set[str]:
         marks = ", ".join("?" * len(patients))
         return {

@@ -1,0 +1,92 @@
+"""What a change of an appointment will do to its reminder, decided as the pass will decide."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from portal.actions.diagnose import find_due_day
+from portal.actions.remind import decide_in_turn
+from portal.core.effects import Act, Effect, Next, Text, effect
+from portal.core.numbers import number_to_text
+from portal.core.reminders import cost
+from portal.core.states import RETRIED_BY_PASS, Status
+from portal.core.timing import has_come, local
+from portal.core.wording import Context, words
+from portal.store.facts import Reminder
+from portal.store.messages import Message
+from portal.store.patients import OptOut
+from portal.store.practices import Business, Practice
+
+
+def foresee(
+    session: Session,
+    act: Act,
+    practice: Practice,
+    business: Business,
+    reminder: Reminder,
+    message: Message | None,
+    opt_outs: Collection[OptOut],
+    now: datetime,
+) -> Effect:
+    """`reminder`, `business`: as they are after the change. `message`: the reminder's row before it. `opt_outs`: that
+    hold for the patient or one of the patient's numbers."""
+    zone = business.timezone
+    text = None
+    if message is not None:
+        sent_at = local(message.sent_at, zone) if message.sent_at else None
+        # What was in doubt before is in doubt again, and stays paid.
+        text = Text(message.status, sent_at, 0 if message.was_in_doubt else message.charged)
+    coming = _next(session, practice, business, reminder, text, opt_outs, now)
+    return effect(act, reminder.facts.details.patient_first_name, text, coming, local(now, zone))
+
+
+def _next(
+    session: Session,
+    practice: Practice,
+    business: Business,
+    reminder: Reminder,
+    text: Text | None,
+    opt_outs: Collection[OptOut],
+    now: datetime,
+) -> Next:
+    is_over = has_come(reminder.starts_at, now)
+    waits = reminder.message is not None and reminder.message.status is Status.QUEUED
+    if is_over or has_come(reminder.cancelled_at, now):
+        return Next(None, (), is_over)
+    due = find_due_day(session, practice, business, reminder.facts.details.starts_local.date(), now)
+    may_try = reminder.message is None or reminder.message.status in RETRIED_BY_PASS
+    pass_at = due.next_pass_at(reminder.booked_at, reminder.cancelled_at) if may_try else None
+    if pass_at is None and not waits:
+        return Next(None, (), is_over)
+    # What was taken for the text that waits comes back, or is its own.
+    (outcome,) = decide_in_turn(practice, [reminder], practice.credits + (text.charged if text else 0))
+    context = _context(practice, reminder, opt_outs, now)
+    there = local(pass_at, business.timezone) if pass_at else None
+    return Next(there, tuple(words(reason, context) for reason in outcome.reasons), is_over)
+
+
+def _context(practice: Practice, reminder: Reminder, opt_outs: Collection[OptOut], now: datetime) -> Context:
+    """What the words say of the patient and the practice."""
+    facts, zone = reminder.facts, reminder.timezone
+    to = number_to_text(facts.numbers, facts.countries)
+    opt_out = next((one for one in opt_outs if one.patient_id is not None or one.e164 == to), None)
+    return Context(
+        today=local(now, zone).date(),
+        first_name=facts.details.patient_first_name,
+        business=facts.details.business_name,
+        appointment_type=facts.details.appointment_type_name,
+        sending=practice.sending,
+        sending_changed=local(practice.sending_changed_at, zone) if practice.sending_changed_at else None,
+        sender=practice.sender,
+        numbers=facts.numbers,
+        country=practice.country,
+        countries=facts.countries,
+        preference=facts.preference,
+        default_preference=practice.default_preference,
+        opt_out=opt_out.source if opt_out else "",
+        opt_out_number=(opt_out.e164 or "") if opt_out else "",
+        opted_out=local(opt_out.recorded_at, zone) if opt_out else None,
+        credits_left=practice.credits,
+        credits_needed=cost(facts),
+    )

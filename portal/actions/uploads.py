@@ -1,0 +1,260 @@
+"""An import in the browser: a file comes in, a worker checks it, staff see what it would change and agree, and a
+worker imports it. The import itself is `import_practice`."""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import IO, Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from portal import store
+from portal.actions.importing.problems import CannotImport
+from portal.actions.upload_zip import is_zip, look_at_zip
+from portal.actions.who import Who
+from portal.core.phrases import plain
+from portal.store.imported import list_imported
+from portal.store.imports import ImportRun
+from portal.store.patients import Patient
+from portal.store.uploads import PIECE, Upload, UploadKind, UploadPart, UploadState
+
+MOST_BYTES = 64 * 1024 * 1024  # of a file
+TOO_LARGE = f"The file is larger than {MOST_BYTES // 1024**2} MB. Upload the zip of the folder, or fewer rows."
+
+LEASE = timedelta(minutes=2)  # of a worker that says nothing
+_KEPT = timedelta(days=1)
+_MOST_AT_ONCE = 20
+_NAMED = 100  # conflicts on a page
+
+_UNDER_WAY = "Another import is under way: finish it or discard it first."
+_NOTHING = "Choose a file: the export folder as a zip, or a CSV file of appointments."
+_NO_TEXT = (
+    "This is neither a zip file nor a CSV file. Choose the export folder as a zip, or a list of appointments "
+    "saved as CSV."
+)
+
+
+class UploadRefused(Exception):
+    """In words for whoever uploads or confirms. `field`: of the form, what it is about."""
+
+    def __init__(self, says: str, field: str = "file") -> None:
+        super().__init__(says)
+        self.field = field
+
+
+class NoSuchUpload(LookupError):
+    def __init__(self) -> None:
+        super().__init__("There is no such import.")
+
+
+def receive(practice_id: str, name: str, stream: IO[bytes], who: Who, now: datetime) -> Upload:
+    """Keep an uploaded file for the workers. Memory does not grow with it. Raises UploadRefused."""
+    beginning = stream.read(PIECE)
+    if not beginning.strip():
+        raise UploadRefused(_NOTHING)
+    kind = UploadKind.EXPORT if is_zip(beginning) else UploadKind.LIST
+    if kind is UploadKind.LIST and not _is_text(beginning):
+        raise UploadRefused(_NO_TEXT)
+    stream.seek(0)
+    if kind is UploadKind.EXPORT:
+        try:
+            look_at_zip(stream)
+        except CannotImport as cannot:
+            raise UploadRefused(str(cannot)) from None
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    if size > MOST_BYTES:
+        raise UploadRefused(TOO_LARGE)
+    with store.transaction(practice_id) as session:
+        if store.uploads.find_open(session):
+            raise UploadRefused(_UNDER_WAY)
+        upload = Upload(
+            kind=kind,
+            name=plain(name) or "the file",
+            size=size,
+            state=UploadState.CHECKING if kind is UploadKind.EXPORT else UploadState.MATCHING,
+            uploaded_at=now,
+            uploaded_by=who.name,
+            uploaded_by_id=who.user_id,
+            changed_at=now,
+        )
+        session.add(upload)
+        try:
+            session.flush()
+        except IntegrityError:  # somebody was faster
+            raise UploadRefused(_UNDER_WAY) from None
+        store.uploads.record_pieces(session, upload, UploadPart.FILE, iter(lambda: stream.read(PIECE), b""))
+    return upload
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Whether it may be a CSV file, in whatever encoding."""
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True  # the matching says what to do with it
+    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1a" for byte in beginning[:4096])
+    return b"\0" not in beginning[:4096] and control == 0
+
+
+# --- what the pages show ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`runs`: the imports of the practice, newest first, however they were made. `zone`: in which times are said."""
+
+    open: Upload | None
+    runs: list[ImportRun]
+    zone: str | None
+
+
+def show_overview(practice_id: str, most: int) -> Overview:
+    with store.reading(practice_id) as session:
+        businesses = store.practices.list_businesses(session)
+        return Overview(
+            store.uploads.find_open(session),
+            list(store.imports.list_imports(session, most)),
+            businesses[0].timezone if businesses else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A row that is spoken of: the name it has here, and its row id where it is a patient's."""
+
+    name: str
+    patient_id: str | None
+    columns: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownUpload:
+    upload: Upload
+    conflicts: list[Named]
+    zone: str | None
+
+    @property
+    def found(self) -> dict[str, Any]:
+        return self.upload.found or {}
+
+
+def show_upload(practice_id: str, upload_id: int) -> ShownUpload:
+    """Raises NoSuchUpload."""
+    with store.reading(practice_id) as session:
+        upload = store.uploads.find_upload(session, upload_id)
+        if upload is None:
+            raise NoSuchUpload
+        businesses = store.practices.list_businesses(session)
+        conflicts = _name_conflicts(session, (upload.found or {}).get("conflicts", [])[:_NAMED])
+    return ShownUpload(upload, conflicts, businesses[0].timezone if businesses else None)
+
+
+def _name_conflicts(session: Session, conflicts: list[list[str]]) -> list[Named]:
+    """Those of one row together."""
+    by_row: dict[tuple[str, str], list[str]] = {}
+    for file, id_, column in conflicts:
+        by_row.setdefault((file, id_), []).append(column)
+    of_patients = {id_ for file, id_ in by_row if file in ("patients.csv", "phone_numbers.csv")}
+    patients = list_imported(session, Patient, ("first_name", "last_name"), of_patients)
+    named = []
+    for (file, id_), columns in by_row.items():
+        row = patients.get(id_) if file in ("patients.csv", "phone_numbers.csv") else None
+        name = " ".join(part for part in (row["first_name"], row["last_name"]) if part) if row else id_
+        named.append(Named(name, str(row["id"]) if row else None, tuple(dict.fromkeys(columns)), file))
+    return named
+
+
+def read_rejects(practice_id: str, upload_id: int) -> bytes:
+    """The rows that cannot be imported, as CSV. Raises NoSuchUpload where there are none."""
+    with store.reading(practice_id) as session:
+        found = b"".join(store.uploads.read_pieces(session, upload_id, UploadPart.REJECTS))
+    if not found:
+        raise NoSuchUpload
+    return found
+
+
+# --- what staff decide --------------------------------------------------------------------------------------
+
+
+def confirm(
+    practice_id: str,
+    upload_id: int,
+    *,
+    seen: str,
+    accepts_valid: bool,
+    withdraws_missing: bool,
+    creates: bool,
+    now: datetime,
+) -> None:
+    """Let a worker import it. `seen`: the fingerprint of what the page showed. Said twice it is done once.
+
+    Raises NoSuchUpload, UploadRefused.
+    """
+    with store.transaction(practice_id) as session:
+        upload = _get(session, upload_id)
+        if upload.state in (UploadState.IMPORTING, UploadState.IMPORTED):
+            return
+        found = upload.found or {}
+        if upload.state is not UploadState.CHECKED or not found["may_be_imported"]:
+            raise UploadRefused("It is not ready to be imported.", "confirm")
+        if seen != found["fingerprint"]:
+            raise UploadRefused("It was checked once more since this page was opened: look at it again.", "confirm")
+        if found["problem_count"] and not accepts_valid:
+            raise UploadRefused("Tick that only the good rows are to be imported, or mend the file.", "accept")
+        if found["creates"] and not creates:
+            raise UploadRefused("Tick that these are to be created.", "create")
+        upload.is_anew = False
+        upload.agreed = found["with_withdrawal" if withdraws_missing else "fingerprint"]
+        upload.accepts_valid, upload.withdraws_missing = accepts_valid, withdraws_missing
+        begin(upload, UploadState.IMPORTING, now)
+
+
+def begin(upload: Upload, state: UploadState, now: datetime) -> None:
+    """A state that nobody works on yet."""
+    upload.state, upload.changed_at = state, now
+    upload.claim = upload.claimed_at = None
+    upload.attempts = 0
+
+
+def discard(practice_id: str, upload_id: int, now: datetime) -> None:
+    """Raises NoSuchUpload, UploadRefused once it is being imported."""
+    with store.transaction(practice_id) as session:
+        upload = _get(session, upload_id)
+        if upload.state is UploadState.IMPORTING:
+            raise UploadRefused("It is being imported already, and cannot be stopped any more.", "confirm")
+        if upload.state in store.uploads.OPEN:
+            end(session, upload, UploadState.DISCARDED, now)
+
+
+def end(session: Session, upload: Upload, state: UploadState, now: datetime) -> None:
+    """Nothing is left to do: the file goes."""
+    begin(upload, state, now)
+    store.uploads.delete_pieces(session, upload.id, UploadPart.FILE)
+
+
+def _get(session: Session, upload_id: int) -> Upload:
+    """Locked."""
+    upload = store.uploads.find_upload(session, upload_id, locked=True)
+    if upload is None:
+        raise NoSuchUpload
+    return upload
+
+
+def pieces_of(practice_id: str, upload_id: int) -> Iterator[bytes]:
+    with store.reading(practice_id) as session:
+        yield from store.uploads.read_pieces(session, upload_id, UploadPart.FILE)
+
+
+# --- for the host's sweeps ----------------------------------------------------------------------------------
+
+
+def list_lost(now: datetime) -> list[tuple[str, int]]:
+    """(practice, id) of those that no worker is at any more, as far as the rows tell."""
+    return store.uploads.list_waiting(now - LEASE, _MOST_AT_ONCE)
+
+
+def forget_old(now: datetime) -> int:
+    """What is a day old goes, with its file. Returns how many."""
+    return store.uploads.forget(now - _KEPT, _MOST_AT_ONCE)

@@ -1,0 +1,184 @@
+"""The import's pages: a zip goes in, what it would change is shown, and it is imported once it is agreed to."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from portal.actions.uploads import MOST_BYTES
+from portal.core.reminders import Preference
+from portal.core.roles import Role
+from portal.store.database import db
+from portal.store.patients import Patient
+from portal.store.uploads import UploadState
+from tests.actions.exports import Export, change, find
+from tests.actions.uploads import a_zip, look, upload, work
+from tests.builders import Clinic
+
+from .conftest import form_token, sign_in, visitor
+
+AT = "/settings/import"
+
+
+@pytest.fixture
+def clinic(app: Flask) -> Clinic:
+    return Clinic()
+
+
+@pytest.fixture
+def waiting(app: Flask, clinic: Clinic) -> list[tuple[str, int]]:
+    """What is handed to the workers."""
+    handed: list[tuple[str, int]] = []
+    app.extensions["portal.enqueue_upload"] = lambda *ids: handed.append(ids)
+    return handed
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    return Export(tmp_path / "export")
+
+
+def send_file(client: FlaskClient, content: bytes, name: str = "export.zip", to: str = AT) -> Any:
+    return post_file(client, form_token(client.get(AT).text), content, name, to)
+
+
+def post_file(client: FlaskClient, token: str, content: bytes, name: str = "export.zip", to: str = AT) -> Any:
+    """As a browser writes it."""
+    begin = '--edge\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
+    body = begin.format("csrf_token", "") + token + "\r\n" + begin.format("file", f'; filename="{name}"')
+    return client.post(
+        to, data=body.encode() + content + b"\r\n--edge--\r\n", content_type="multipart/form-data; boundary=edge"
+    )
+
+
+def press(client: FlaskClient, page: str, do: str, **fields: str) -> Any:
+    """Send the form of that page, with all that it hides."""
+    html = client.get(page).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))
+    return client.post(f"{page}/{do}", data=hidden | fields)
+
+
+def test_from_the_file_to_the_import(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    assert "No appointments have been imported yet." in client.get(AT).text
+    export.set("phone_numbers.csv", {"type": "Fax machine"})
+    answer = send_file(client, a_zip(export.write()), "my <b>export.zip")
+    assert (answer.status_code, waiting) == (303, [("riverside", 1)])
+    page = answer.location
+    html = client.get(page).text
+    assert "Checking." in html and "my &lt;b&gt;export.zip" in html and "Dana Owner" in html
+    assert "An import is under way" in client.get(AT).text
+    work(1)
+    html = client.get(page).text
+    for words in ("Checked; nothing is changed yet.", "phone_numbers.csv, line 2", "Fax machine", "Mia Nguyen"):
+        assert words in html, words
+    assert client.get(f"{page}/rejects.csv").text.startswith("file,line,cause")
+
+    refused = press(client, page, "confirm")
+    assert refused.status_code == 422
+    assert "Tick that only the good rows are to be imported" in refused.text
+    assert press(client, page, "confirm", accept="yes").status_code == 303
+    assert waiting == [("riverside", 1)] * 2
+    assert "Importing." in client.get(page).text
+    work(1)
+    html = client.get(page).text
+    assert "Imported</span>" in html and "Download the rows that were left out" in html
+    assert find(Patient, "p1").first_name == "Mia"
+    html = client.get(AT).text
+    assert "Appointments were last updated" in html and "Patients: 1 new" in html
+
+
+def test_conflicts_lead_to_the_patient(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    export.run()
+    change(Patient, "p1", preference=Preference.EMAIL)
+    export.set("patients.csv", {"automated_reminder": "None"})
+    send_file(client, a_zip(export.write()))
+    work(1)
+    html = client.get(f"{AT}/1").text
+    assert "Changed here and in the file: 1 value" in html
+    assert re.search(r'href="/patients/\d+">Mia Nguyen</a> \(Patients\): automated reminder', html)
+
+
+def test_what_switches_sending_on_is_said(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    export.run()
+    export.practice = (export.practice or {}) | {"sending": "paused"}
+    send_file(client, a_zip(export.write()))
+    work(1)
+    assert "switches sending on" not in client.get(f"{AT}/1").text
+    press(client, f"{AT}/1", "confirm")
+    work(1)
+    export.practice |= {"sending": "on"}
+    send_file(client, a_zip(export.write()))
+    work(2)
+    assert "This file switches sending on:" in client.get(f"{AT}/2").text
+
+
+def test_it_is_discarded(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    send_file(client, a_zip(export.write()))
+    assert press(client, f"{AT}/1", "discard").location == AT
+    assert look(1).state is UploadState.DISCARDED
+    assert "Discarded." in client.get(f"{AT}/1").text
+    assert client.get(f"{AT}/1/rejects.csv").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "Choose a file"),
+        (bytes(range(256)) * 50, "neither a zip file nor a CSV file"),
+        (b"PK\x03\x04 and nothing else", "damaged or incomplete"),
+    ],
+)
+def test_what_is_no_export_is_refused_beside_the_field(
+    client: FlaskClient, waiting: list[Any], content: bytes, says: str
+) -> None:
+    answer = send_file(client, content)
+    assert answer.status_code == 422
+    assert says in answer.text and 'aria-describedby="file-problem"' in answer.text
+    assert waiting == []
+
+
+def test_a_form_without_a_file_is_refused(client: FlaskClient, waiting: list[Any]) -> None:
+    token = form_token(client.get(AT).text)
+    assert client.post(AT, data={"csrf_token": token}).status_code == 422
+
+
+def test_a_file_above_the_limit_is_refused_in_words(client: FlaskClient, waiting: list[Any]) -> None:
+    answer = send_file(client, b"x" * (MOST_BYTES + 1024 * 1024))
+    assert answer.status_code == 413
+    assert "larger than 64 MB" in answer.text
+
+
+def test_other_forms_keep_their_limit(client: FlaskClient, waiting: list[Any]) -> None:
+    assert send_file(client, b"x" * 2 * 1024 * 1024, to=f"{AT}/1/discard").status_code == 413
+
+
+def test_who_is_not_allowed_uploads_nothing(app: Flask, client: FlaskClient, waiting: list[Any]) -> None:
+    token = form_token(client.get(AT).text)
+    for role in (Role.RECEPTION, Role.PRACTITIONER):
+        other = sign_in(visitor(app), role)
+        assert other.get(AT).status_code == 403
+        assert post_file(other, token, b"x" * 3_000_000).status_code == 403
+
+
+def test_each_page_asks_the_database_little(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    export.run()
+    for id_ in (1, 2):
+        export.set("patients.csv", {"last_name": f"Tran {id_}"}, {"id": "p2", "archived": "?"})
+        work(upload(a_zip(export.write())))
+        if id_ == 1:
+            press(client, f"{AT}/1", "confirm", accept="yes")
+            work(1)
+    for page in (AT, f"{AT}/1", f"{AT}/2"):
+        asked: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object, into: list[str] = asked) -> None:
+            into.append(statement)
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        assert client.get(page).status_code == 200
+        event.remove(db.engine, "before_cursor_execute", note)
+        assert len([one for one in asked if one.startswith("SELECT")]) <= 8, (page, asked)
