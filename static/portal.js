@@ -20,6 +20,16 @@ document.addEventListener("click", async (event) => {
   said.textContent = copied ? "Copied." : "It could not be copied: select it and copy it by hand.";
 });
 
+// A placeholder that is pressed stands where the cursor was, and the page weighs the text anew.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-inserts]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.into);
+  text.setRangeText(button.dataset.inserts, text.selectionStart, text.selectionEnd, "end");
+  text.focus();
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 // A text that is begun on the patient's page stays: what began it leads back to it.
 document.addEventListener("click", (event) => {
   const text = document.querySelector("#composer textarea");

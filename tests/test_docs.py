@@ -9,6 +9,7 @@ import click
 import pytest
 
 from portal.cli import cli
+from portal.core.alarms import Code
 from portal.core.reasons import Reason
 from portal.core.wording import OUTCOMES, Context, words
 from portal.web.help_pages import heading_id
@@ -28,9 +29,9 @@ NO_CONTROL = frozenset(
         "A colleague wrote it down.",
     }
 )
-# What a page calls Mia, North Clinic or 12 stands for whatever a button holds in its place.
+# What a page calls Mia, Robin, North Clinic or 12 stands for whatever a button holds in its place.
 ANY = r"(?:.{1,80}?)"
-EXAMPLES = re.compile(r"Mia|North Clinic|the patient|this business|(?<!\d)\d{1,3}(?!\d)")
+EXAMPLES = re.compile(r"these \d+ numbers|Mia|Robin|North Clinic|the patient|this business|(?<!\d)\d{1,3}(?!\d)")
 
 
 def name_of(path: Path) -> str:
@@ -84,7 +85,7 @@ def portal_says() -> str:
     return " ".join(" ".join(path.read_text("utf-8").split()) for path in files)
 
 
-@pytest.mark.parametrize("path", HELP, ids=name_of)
+@pytest.mark.parametrize("path", [*HELP, *SYSADMIN], ids=name_of)
 def test_every_control_in_bold_is_in_the_portal(path: Path, portal_says: str) -> None:
     for bold in re.findall(r"\*\*(.+?)\*\*", " ".join(path.read_text("utf-8").split())):
         if bold in NO_CONTROL:
@@ -114,6 +115,14 @@ def test_every_reason_is_told_in_the_products_own_words(reason: Reason) -> None:
 def test_every_outcome_is_told() -> None:
     told = rows_of("communications.md")
     assert [outcome.word for outcome in OUTCOMES.values() if outcome.word not in told] == []
+
+
+def test_every_alarm_and_every_figure_is_told() -> None:
+    alarms = re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "sysadmin" / "alarms.md").read_text("utf-8"), flags=re.M)
+    assert sorted(alarms) == sorted(Code)
+    put = re.findall(r'put(?:_each)?\(\s*"([a-z_]+)"', (ROOT / "portal" / "web" / "metrics.py").read_text("utf-8"))
+    told = re.findall(r"`([a-z_]+)(?:\{[a-z]+\})?`", (DOCS / "sysadmin" / "monitor.md").read_text("utf-8"))
+    assert {*put} <= {*told}
 
 
 def test_every_setting_is_told_and_none_that_is_not_there() -> None:

@@ -24,11 +24,11 @@ from portal.actions.broadcast_recipients import (
     tell,
 )
 from portal.actions.write import Weighed, weigh_text
-from portal.core.broadcasts import fill, goes_at, known_placeholders, read_text, whom_in_words
+from portal.core.broadcasts import fill, goes_at, known_placeholders, whom_in_words
 from portal.core.phrases import time_and_day
 from portal.core.reasons import Reason
 from portal.core.timing import local, texting_at
-from portal.core.typed_text import tidy
+from portal.core.typed_text import read_text, tidy
 from portal.core.wording import Words, reason_in_short
 from portal.store.facts import usable_template
 from portal.store.practices import AppointmentType, Business, Practitioner

@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.recipient import Obstacle
-from portal.core.broadcasts import NotThen, Purpose, Whom, fill, known_placeholders, read_text, read_time
+from portal.core.broadcasts import NotThen, Purpose, Whom, fill, known_placeholders, read_time
 from portal.core.numbers import PhoneNumber
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.text import Template
+from portal.core.typed_text import read_text
 from portal.core.wording import Context, words
 from portal.store.broadcast_people import Addressee
 from portal.store.practices import Business, Practice

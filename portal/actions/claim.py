@@ -24,7 +24,10 @@ from portal.sms.gateway import Outgoing
 from portal.store.facts import MessageState, Reminder
 from portal.store.practices import Practice
 from portal.store.replies import Answer
+from portal.store.test_texts import TestText
 from portal.store.texts import Text
+
+_Queued = Reminder | Text | Answer | TestText
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,13 @@ def claim(
     others = set(message_ids) - reminders.keys()
     texts = store.texts.list_of_messages(session, practice, others)
     answers = store.replies.list_answers(session, practice, others)
+    tests = store.test_texts.list_of_messages(session, practice, others)
     token = secrets.token_hex(6)
-    queued = store.messages.list_queued(session, others - texts.keys() - answers.keys())
+    queued = store.messages.list_queued(session, others - texts.keys() - answers.keys() - tests.keys())
     stops = stops_of(queued, Status.CANCELLED, Reason.WITHDRAWN)
-    to_send: list[Reminder | Text | Answer] = [
+    to_send: list[_Queued] = [
         *answers.values(),
+        *tests.values(),
         *texts.values(),
         *sorted(reminders.values(), key=store.facts.in_turn),
     ]
@@ -122,12 +127,13 @@ def _is_not_theirs_any_more(answer: Later | Stop | _Ready, message: MessageState
     return isinstance(answer, _Ready) and answer.decision.to != message.to
 
 
-def _after_hours(
-    one: Reminder | Text | Answer, message: MessageState, practice: Practice, now: datetime
-) -> Later | Stop | None:
-    """Where staff sent it, and it would go outside the practice's hours for texts: it waited too long."""
+def _after_hours(one: _Queued, message: MessageState, practice: Practice, now: datetime) -> Later | Stop | None:
+    """Where staff sent it to a patient, and it would go outside the practice's hours for texts: it waited too
+    long."""
     deadline_at = message.deadline_at
-    if isinstance(one, Answer) or not message.written_by or deadline_at is None or has_come(deadline_at, now):
+    if isinstance(one, Answer | TestText) or not message.written_by:
+        return None
+    if deadline_at is None or has_come(deadline_at, now):
         return None
     goes_at = hours_begin_at(practice, one.timezone, now)
     if goes_at is None:
@@ -142,7 +148,7 @@ def _after_hours(
 
 
 def _ask_again(
-    one: Reminder | Text | Answer,
+    one: _Queued,
     message: MessageState,
     practice: Practice,
     credits: int,
@@ -154,11 +160,11 @@ def _ask_again(
     staff wrote goes as it stands, to whom they wrote it."""
 
     def stop(status: Status, *reasons: Reason, code: str | None = None, refused: str | None = None) -> Stop:
-        keeps_text = isinstance(one, Text)
+        keeps_text = isinstance(one, Text | TestText)
         refused = refused or message.refused
         return Stop(message.id, status, reasons, message.charged, code, refused, keeps_text, message.was_in_doubt)
 
-    own_text = message.body if message.written_by or isinstance(one, Text | Answer) else None
+    own_text = message.body if message.written_by or isinstance(one, Text | Answer | TestText) else None
     is_anothers = own_text is not None and message.patient_id != one.patient_id
     if is_anothers or has_come(one.cancelled_at, now):
         return stop(Status.CANCELLED, Reason.WITHDRAWN)

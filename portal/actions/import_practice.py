@@ -57,6 +57,7 @@ def import_folder(
     accept_valid: bool = False,
     withdraw_missing: bool = False,
     rejects: Path = Path("rejects.csv"),
+    is_whole: bool = True,
     agreed: str | None = None,
     when_done: Callable[[Session, ImportResult], None] | None = None,
 ) -> ImportResult:
@@ -64,7 +65,8 @@ def import_folder(
 
     Where a row is bad nothing is imported, unless `accept_valid`: then the rest is, without the rows that refer
     to a bad one, and the bad ones are written to `rejects`. `practice_id` names the practice where the folder
-    has no practice.json. `agreed`: the fingerprint of a plan; nothing else is done than what it was made of.
+    has no practice.json. `is_whole`: the folder holds all that its source does, so what is missing there is gone.
+    `agreed`: the fingerprint of a plan; nothing else is done than what it was made of.
     `when_done` is called at the end of the import's own transaction.
     Raises CannotImport where there is nothing to read or nowhere to write, NotAsAgreed.
     """
@@ -97,7 +99,7 @@ def import_folder(
 
         if id_ and not is_refused:
             with store.transaction(id_) as session:
-                saved = _save(session, id_, export.file, check, withdraw_missing, now)
+                saved = _save(session, id_, export.file, check, is_whole, withdraw_missing, now)
                 if agreed is not None and saved.fingerprint != agreed:
                     raise NotAsAgreed
                 _record(session, id_, saved, now, time.perf_counter() - started)
@@ -108,7 +110,9 @@ def import_folder(
     return result()
 
 
-def plan_folder(folder: Path, now: datetime, *, report: Report, practice_id: str, rejects: Path) -> Planned:
+def plan_folder(
+    folder: Path, now: datetime, *, report: Report, practice_id: str, rejects: Path, is_whole: bool = True
+) -> Planned:
     """What `import_folder` would do with `accept_valid`, for a practice that is there. It only reads, and writes
     `rejects`. Raises CannotImport."""
     export = _open(folder, practice_id)
@@ -120,7 +124,7 @@ def plan_folder(folder: Path, now: datetime, *, report: Report, practice_id: str
             practice = _get(session, practice_id)
             check, is_refused = _check(session, export, scratch, report, rejected)
             rejected.keep()
-            saved = _plan(session, practice, export.file, check, now) if not is_refused else _Saved()
+            saved = _plan(session, practice, export.file, check, is_whole, now) if not is_refused else _Saved()
     return Planned(
         may_be_imported=not is_refused,
         counts=saved.counts,
@@ -228,6 +232,7 @@ def _save(
     practice_id: str,
     file: PracticeFile | None,
     check: Check,
+    is_whole: bool,
     withdraw_missing: bool,
     now: datetime,
 ) -> _Saved:
@@ -245,7 +250,7 @@ def _save(
     if moved := [id_ for id_, zone in store.practices.list_zones(session).items() if zones.get(id_, zone) != zone]:
         follow_zones(session, practice_id, moved)
     missing: list[str] = []
-    for some in _find_missing(session, check, now):
+    for some in _find_missing(session, check, is_whole, now):
         missing += some.values()
         if withdraw_missing:
             cancel_missing(session, practice_id, some.keys(), now)
@@ -254,7 +259,9 @@ def _save(
     return _Saved(is_new, apply.counts, tuple(apply.conflicts), tuple(missing), fingerprint=str(apply.fingerprint))
 
 
-def _plan(session: Session, practice: Practice, file: PracticeFile | None, check: Check, now: datetime) -> _Saved:
+def _plan(
+    session: Session, practice: Practice, file: PracticeFile | None, check: Check, is_whole: bool, now: datetime
+) -> _Saved:
     """As `_save`, and nothing is written."""
     plan_each_lookup(session)
     merged = merge_practice(practice, file.values) if file else None
@@ -263,7 +270,7 @@ def _plan(session: Session, practice: Practice, file: PracticeFile | None, check
         plan.tell_practice(practice, merged)
     _apply(plan, check, practice.id, merged)
     fingerprint = str(plan.fingerprint)
-    missing = [id_ for some in _find_missing(session, check, now) for id_ in some.values()]
+    missing = [id_ for some in _find_missing(session, check, is_whole, now) for id_ in some.values()]
     plan.fingerprint.add(missing)
     return _Saved(
         False,
@@ -301,8 +308,8 @@ def _apply(apply: Apply, check: Check, practice_id: str, merged: Merged | None) 
             apply.apply_rows(table)
 
 
-def _find_missing(session: Session, check: Check, now: datetime) -> Iterator[dict[int, str]]:
-    if APPOINTMENTS.file in check.files and check.files[APPOINTMENTS.file].is_whole:
+def _find_missing(session: Session, check: Check, is_whole: bool, now: datetime) -> Iterator[dict[int, str]]:
+    if is_whole and APPOINTMENTS.file in check.files and check.files[APPOINTMENTS.file].is_whole:
         yield from find_missing(session, check.scratch, now)
 
 

@@ -23,12 +23,12 @@ SENT_WITHIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ToQueue:
-    """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `charged`:
-    what is taken for it already. `own_words`: somebody of the staff wrote the text. `was_in_doubt`: so far it is.
-    `goes_at`: not before, by the clocks of the patient's business; None: now."""
+    """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `patient_id`:
+    None of a test text. `charged`: what is taken for it already. `own_words`: somebody of the staff wrote the text.
+    `was_in_doubt`: so far it is. `goes_at`: not before, by the clocks of the patient's business; None: now."""
 
     row: int | Mapping[str, Any]
-    patient_id: int
+    patient_id: int | None
     decision: Decision
     deadline_at: datetime
     charged: int

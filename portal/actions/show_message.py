@@ -19,7 +19,7 @@ from portal.core.reasons import Reason
 from portal.core.receipts import NO_RECORD
 from portal.core.reminders import NOT_ASKED_OF_STAFF
 from portal.core.roles import Permission
-from portal.core.states import Status
+from portal.core.states import Kind, Status
 from portal.core.timing import local
 from portal.core.wording import Context
 from portal.store.appointments import Appointment
@@ -160,7 +160,7 @@ def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> st
     visit = day_and_time(entry.starts_wall, today) if entry.starts_wall else ""
     return what_happened(
         message.status,
-        entry.full_name,
+        (message.written_by or "") if message.kind is Kind.TEST else entry.full_name,
         "at its former time" if entry.is_of_former_time else visit,
         moment(local(at, zone) if zone else at, today),
         message.reasons,

@@ -27,16 +27,20 @@ from portal.actions.import_practice import (
     import_folder,
     plan_folder,
 )
+from portal.actions.importing.problems import Rejects
+from portal.actions.upload_list import Converted, convert
 from portal.actions.upload_zip import unpack
 from portal.actions.uploads import LEASE, begin, end
 from portal.actions.who import Who, note_change
+from portal.core.lists import matching_from
 from portal.store.changes import IMPORT, Subject
-from portal.store.uploads import PIECE, Upload, UploadPart, UploadState
+from portal.store.uploads import Upload, UploadKind, UploadPart, UploadState, in_pieces
 
 _PREFIX = "portal-import-"
 _ABANDONED = 6 * 3600  # seconds; no job lasts as long
 _MOST_ATTEMPTS = 3
 _LISTED = 200  # problems, conflicts, missing appointments
+_EXPORT, _LEFT_OUT, _REJECTS = "export", "left-out.csv", "rejects.csv"  # in a job's folder
 _TELLS = 0.4  # seconds between two reports
 
 _GIVEN_UP = "It could not be finished, three times over. Your administrator finds the cause in the workers' log."
@@ -62,10 +66,8 @@ def work_on(practice_id: str, upload_id: int, now: Callable[[], datetime], tell:
         try:
             if upload.attempts > _MOST_ATTEMPTS:
                 raise CannotImport(_GIVEN_UP)
-            with _folder() as folder:
-                job.fetch(folder)
-                if upload.state is UploadState.CHECKING or not job.import_it(folder):
-                    job.check(folder)
+            if upload.state is UploadState.CHECKING or not job.import_it():
+                job.check()
         except CannotImport as cannot:
             job.refuse(str(cannot))
 
@@ -77,56 +79,97 @@ class _Job:
         self._claim = claim
         self._now = now
         self._tell = tell
+        self._report = _Report(tell)
+        self._list = Converted([], 0, 0, 0)
 
-    def fetch(self, folder: Path) -> None:
-        """The export's files into `folder`. Raises CannotImport."""
+    @contextmanager
+    def _fetched(self) -> Iterator[Path]:
+        """A folder with the export's files in `export`. Raises CannotImport."""
+        with _folder() as folder:
+            self._fetch(folder)
+            yield folder
+
+    def _fetch(self, folder: Path) -> None:
         self._tell(0, 1)
-        with tempfile.TemporaryFile() as file:
+        export = folder / _EXPORT
+        export.mkdir()
+        with (folder / "uploaded").open("w+b") as file:
             with store.reading(self._practice_id) as session:
                 for piece in store.uploads.read_pieces(session, self._upload.id, UploadPart.FILE):
                     file.write(piece)
-            unpack(file, folder)
+            if self._upload.kind is UploadKind.EXPORT:
+                unpack(file, export)
+        self._report = _Report(self._tell)
+        if self._upload.kind is UploadKind.LIST:
+            self._list = self._convert(folder)
+        self._report.expect(export)
 
-    def check(self, folder: Path) -> None:
-        report = _Report(folder, self._tell)
-        rejects = folder / "rejects"
-        planned = plan_folder(folder, self._now(), report=report, practice_id=self._practice_id, rejects=rejects)
-        with self._claimed() as (session, upload):
-            upload.found = _found(planned, report)
-            _keep_rejects(session, upload, rejects if planned.has_rejects else None)
-            begin(upload, UploadState.CHECKED, self._now())
-
-    def import_it(self, folder: Path) -> bool:
-        """False where it would not be what was agreed to: it is to be checked once more."""
+    def _convert(self, folder: Path) -> Converted:
         upload = self._upload
-        report = _Report(folder, self._tell)
-        rejects = folder / "rejects"
-
-        def when_done(session: Session, result: ImportResult) -> None:
-            found = self._still_mine(session)
-            found.found = _told(result, report)
-            _keep_rejects(session, found, result.rejects)
-            who = Who(upload.uploaded_by_id, upload.uploaded_by)
-            note_change(session, who, self._now(), Subject.PRACTICE, None, IMPORT, "", upload.name)
-            end(session, found, UploadState.IMPORTED, self._now())
-            session.flush()
-
+        matching = matching_from(upload.matching or {})
+        rejected = Rejects(folder / _LEFT_OUT)
         try:
-            result = import_folder(
-                folder,
+            with store.reading(self._practice_id) as session:
+                converted = convert(
+                    session,
+                    folder / "uploaded",
+                    upload.name,
+                    matching,
+                    folder / _EXPORT,
+                    upload.uploaded_at,
+                    self._report,
+                    rejected,
+                )
+            rejected.keep()
+        finally:
+            rejected.discard()
+        return converted
+
+    def check(self) -> None:
+        with self._fetched() as folder:
+            planned = plan_folder(
+                folder / _EXPORT,
                 self._now(),
-                report=report,
+                report=self._report,
                 practice_id=self._practice_id,
-                accept_valid=upload.accepts_valid,
-                withdraw_missing=upload.withdraws_missing,
-                rejects=rejects,
-                agreed=upload.agreed,
-                when_done=when_done,
+                rejects=folder / _REJECTS,
+                is_whole=not self._list.left_out,
             )
-            if result.is_imported:
-                return True
-        except NotAsAgreed:
-            pass
+            with self._claimed() as (session, upload):
+                upload.found = self._found(planned)
+                self._keep_rejects(session, upload, folder)
+                begin(upload, UploadState.CHECKED, self._now())
+
+    def import_it(self) -> bool:
+        """False where it would not be what was agreed to: it is to be checked once more."""
+        with self._fetched() as folder:
+
+            def when_done(session: Session, result: ImportResult) -> None:
+                upload = self._still_mine(session)
+                upload.found = self._told(result)
+                self._keep_rejects(session, upload, folder)
+                who = Who(upload.agreed_by_id, upload.agreed_by or "")
+                note_change(session, who, self._now(), Subject.PRACTICE, None, IMPORT, "", upload.name)
+                end(session, upload, UploadState.IMPORTED, self._now())
+                session.flush()
+
+            try:
+                result = import_folder(
+                    folder / _EXPORT,
+                    self._now(),
+                    report=self._report,
+                    practice_id=self._practice_id,
+                    accept_valid=self._upload.accepts_valid,
+                    withdraw_missing=self._upload.withdraws_missing,
+                    rejects=folder / _REJECTS,
+                    is_whole=not self._list.left_out,
+                    agreed=self._upload.agreed,
+                    when_done=when_done,
+                )
+                if result.is_imported:
+                    return True
+            except NotAsAgreed:
+                pass
         with self._claimed() as (_, again):
             again.state, again.is_anew, again.agreed = UploadState.CHECKING, True, None
         return False
@@ -135,6 +178,46 @@ class _Job:
         with self._claimed() as (session, upload):
             upload.refusal = says
             end(session, upload, UploadState.REFUSED, self._now())
+
+    def _found(self, planned: Planned) -> dict[str, Any]:
+        """What the page shows of a check."""
+        is_any_good = self._upload.kind is UploadKind.EXPORT or self._list.left_out < self._list.read
+        return self._told(planned) | {
+            "may_be_imported": planned.may_be_imported and is_any_good,
+            "examples": [asdict(one) for one in planned.examples],
+            "creates": self._list.creates,
+            "fingerprint": planned.fingerprint,
+            "with_withdrawal": planned.with_withdrawal,
+        }
+
+    def _told(self, one: Planned | ImportResult) -> dict[str, Any]:
+        has_rejects = one.has_rejects if isinstance(one, Planned) else one.rejects is not None
+        return {
+            "counts": {file: asdict(counts) for file, counts in one.counts.items()},
+            "problems": [_as_shown(problem) for problem in self._report.problems],
+            "problem_count": one.problems + self._list.problems,
+            "warnings": [_as_shown(problem) for problem in self._report.warnings],
+            "conflicts": [[conflict.file, conflict.id, conflict.column] for conflict in one.conflicts[:_LISTED]],
+            "conflict_count": len(one.conflicts),
+            "missing": list(one.missing[:_LISTED]),
+            "missing_count": len(one.missing),
+            "examples": [],  # once it is over, no names are kept
+            "left_out": self._list.left_out,
+            "has_rejects": has_rejects or self._list.left_out > 0,
+        }
+
+    def _keep_rejects(self, session: Session, upload: Upload, folder: Path) -> None:
+        """The rows of a list that cannot be read, and those of an export that cannot be imported."""
+
+        def pieces() -> Iterator[bytes]:
+            there = [path for path in (folder / _LEFT_OUT, folder / _REJECTS) if path.exists()]
+            for path in there:
+                with path.open("rb") as stream:
+                    if path is not there[0]:
+                        stream.readline()  # the headings are there
+                    yield from in_pieces(stream)
+
+        store.uploads.record_pieces(session, upload, UploadPart.REJECTS, pieces())
 
     @contextmanager
     def _claimed(self) -> Iterator[tuple[Session, Upload]]:
@@ -159,27 +242,23 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _keep_rejects(session: Session, upload: Upload, path: Path | None) -> None:
-    if path is None:
-        store.uploads.delete_pieces(session, upload.id, UploadPart.REJECTS)
-        return
-    with path.open("rb") as stream:
-        store.uploads.record_pieces(session, upload, UploadPart.REJECTS, iter(lambda: stream.read(PIECE), b""))
-
-
 # --- what is told ---------------------------------------------------------------------------------------------
 
 
 class _Report:
     """Keeps the first problems, and tells how far all files together are."""
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._total = sum(2 * path.stat().st_size for path in folder.glob("*.csv")) or 1
+        self._total = 0
         self._done: dict[str, int] = {}
         self._told_at = 0.0
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+
+    def expect(self, export: Path) -> None:
+        """These files, after what was told until now."""
+        self._total = sum(self._done.values()) + sum(2 * path.stat().st_size for path in export.glob("*.csv"))
 
     def problem(self, problem: Problem) -> None:
         if len(self.problems) < _LISTED:
@@ -194,34 +273,8 @@ class _Report:
         at = time.monotonic()
         if at - self._told_at >= _TELLS:
             self._told_at = at
-            self._tell(min(sum(self._done.values()), self._total), self._total)
-
-
-def _found(planned: Planned, report: _Report) -> dict[str, Any]:
-    """What the page shows of a check."""
-    return _told(planned, report) | {
-        "may_be_imported": planned.may_be_imported,
-        "examples": [asdict(one) for one in planned.examples],
-        "creates": [],
-        "fingerprint": planned.fingerprint,
-        "with_withdrawal": planned.with_withdrawal,
-    }
-
-
-def _told(one: Planned | ImportResult, report: _Report) -> dict[str, Any]:
-    return {
-        "counts": {file: asdict(counts) for file, counts in one.counts.items()},
-        "problems": [_as_shown(problem) for problem in report.problems],
-        "problem_count": one.problems,
-        "warnings": [_as_shown(problem) for problem in report.warnings],
-        "conflicts": [[conflict.file, conflict.id, conflict.column] for conflict in one.conflicts[:_LISTED]],
-        "conflict_count": len(one.conflicts),
-        "missing": list(one.missing[:_LISTED]),
-        "missing_count": len(one.missing),
-        "drafts": one.drafts,
-        "examples": [],  # once it is over, no names are kept
-        "has_rejects": one.has_rejects if isinstance(one, Planned) else one.rejects is not None,
-    }
+            done, total = sum(self._done.values()), self._total or total
+            self._tell(min(done, total), total)
 
 
 def _as_shown(problem: Problem) -> dict[str, Any]:

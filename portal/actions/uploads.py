@@ -1,24 +1,19 @@
 """An import in the browser: a file comes in, a worker checks it, staff see what it would change and agree, and a
 worker imports it. The import itself is `import_practice`."""
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import IO, Any
+from typing import Any
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.importing.problems import CannotImport
-from portal.actions.upload_zip import is_zip, look_at_zip
 from portal.actions.who import Who
-from portal.core.phrases import plain
 from portal.store.imported import list_imported
 from portal.store.imports import ImportRun
 from portal.store.patients import Patient
-from portal.store.uploads import PIECE, Upload, UploadKind, UploadPart, UploadState
+from portal.store.uploads import Upload, UploadPart, UploadState
 
 MOST_BYTES = 64 * 1024 * 1024  # of a file
 TOO_LARGE = f"The file is larger than {MOST_BYTES // 1024**2} MB. Upload the zip of the folder, or fewer rows."
@@ -27,13 +22,6 @@ LEASE = timedelta(minutes=2)  # of a worker that says nothing
 _KEPT = timedelta(days=1)
 _MOST_AT_ONCE = 20
 _NAMED = 100  # conflicts on a page
-
-_UNDER_WAY = "Another import is under way: finish it or discard it first."
-_NOTHING = "Choose a file: the export folder as a zip, or a CSV file of appointments."
-_NO_TEXT = (
-    "This is neither a zip file nor a CSV file. Choose the export folder as a zip, or a list of appointments "
-    "saved as CSV."
-)
 
 
 class UploadRefused(Exception):
@@ -47,54 +35,6 @@ class UploadRefused(Exception):
 class NoSuchUpload(LookupError):
     def __init__(self) -> None:
         super().__init__("There is no such import.")
-
-
-def receive(practice_id: str, name: str, stream: IO[bytes], who: Who, now: datetime) -> Upload:
-    """Keep an uploaded file for the workers. Memory does not grow with it. Raises UploadRefused."""
-    beginning = stream.read(PIECE)
-    if not beginning.strip():
-        raise UploadRefused(_NOTHING)
-    kind = UploadKind.EXPORT if is_zip(beginning) else UploadKind.LIST
-    if kind is UploadKind.LIST and not _is_text(beginning):
-        raise UploadRefused(_NO_TEXT)
-    stream.seek(0)
-    if kind is UploadKind.EXPORT:
-        try:
-            look_at_zip(stream)
-        except CannotImport as cannot:
-            raise UploadRefused(str(cannot)) from None
-    size = stream.seek(0, 2)
-    stream.seek(0)
-    if size > MOST_BYTES:
-        raise UploadRefused(TOO_LARGE)
-    with store.transaction(practice_id) as session:
-        if store.uploads.find_open(session):
-            raise UploadRefused(_UNDER_WAY)
-        upload = Upload(
-            kind=kind,
-            name=plain(name) or "the file",
-            size=size,
-            state=UploadState.CHECKING if kind is UploadKind.EXPORT else UploadState.MATCHING,
-            uploaded_at=now,
-            uploaded_by=who.name,
-            uploaded_by_id=who.user_id,
-            changed_at=now,
-        )
-        session.add(upload)
-        try:
-            session.flush()
-        except IntegrityError:  # somebody was faster
-            raise UploadRefused(_UNDER_WAY) from None
-        store.uploads.record_pieces(session, upload, UploadPart.FILE, iter(lambda: stream.read(PIECE), b""))
-    return upload
-
-
-def _is_text(beginning: bytes) -> bool:
-    """Whether it may be a CSV file, in whatever encoding."""
-    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True  # the matching says what to do with it
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1a" for byte in beginning[:4096])
-    return b"\0" not in beginning[:4096] and control == 0
 
 
 # --- what the pages show ------------------------------------------------------------------------------------
@@ -186,6 +126,7 @@ def confirm(
     accepts_valid: bool,
     withdraws_missing: bool,
     creates: bool,
+    who: Who,
     now: datetime,
 ) -> None:
     """Let a worker import it. `seen`: the fingerprint of what the page showed. Said twice it is done once.
@@ -193,7 +134,7 @@ def confirm(
     Raises NoSuchUpload, UploadRefused.
     """
     with store.transaction(practice_id) as session:
-        upload = _get(session, upload_id)
+        upload = get_locked(session, upload_id)
         if upload.state in (UploadState.IMPORTING, UploadState.IMPORTED):
             return
         found = upload.found or {}
@@ -207,6 +148,7 @@ def confirm(
             raise UploadRefused("Tick that these are to be created.", "create")
         upload.is_anew = False
         upload.agreed = found["with_withdrawal" if withdraws_missing else "fingerprint"]
+        upload.agreed_by, upload.agreed_by_id = who.name, who.user_id
         upload.accepts_valid, upload.withdraws_missing = accepts_valid, withdraws_missing
         begin(upload, UploadState.IMPORTING, now)
 
@@ -221,7 +163,7 @@ def begin(upload: Upload, state: UploadState, now: datetime) -> None:
 def discard(practice_id: str, upload_id: int, now: datetime) -> None:
     """Raises NoSuchUpload, UploadRefused once it is being imported."""
     with store.transaction(practice_id) as session:
-        upload = _get(session, upload_id)
+        upload = get_locked(session, upload_id)
         if upload.state is UploadState.IMPORTING:
             raise UploadRefused("It is being imported already, and cannot be stopped any more.", "confirm")
         if upload.state in store.uploads.OPEN:
@@ -234,8 +176,8 @@ def end(session: Session, upload: Upload, state: UploadState, now: datetime) -> 
     store.uploads.delete_pieces(session, upload.id, UploadPart.FILE)
 
 
-def _get(session: Session, upload_id: int) -> Upload:
-    """Locked."""
+def get_locked(session: Session, upload_id: int) -> Upload:
+    """Raises NoSuchUpload."""
     upload = store.uploads.find_upload(session, upload_id, locked=True)
     if upload is None:
         raise NoSuchUpload

@@ -156,7 +156,12 @@ def weigh(practice_id: str, text: str) -> Weighed:
 
 
 def weigh_text(text: str, credits: int) -> Weighed:
-    measured = measure(tidy(text))
+    return weigh_exactly(tidy(text), credits)
+
+
+def weigh_exactly(text: str, credits: int) -> Weighed:
+    """To the letter."""
+    measured = measure(text)
     return Weighed(
         measured.parts, measured.encoding, measured.units, measured.dearest, credits, left_in_part=measured.left
     )

@@ -1,14 +1,13 @@
 """A message to many: whom it goes to, what it may name, when it goes, and how it stands; each in words, too."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from portal.core.phrases import day, listed, on, plain
-from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, values
+from portal.core.phrases import day, on, plain
+from portal.core.text import PLACEHOLDERS, Details, Template, values
 from portal.core.timing import TimeError, hours_end_at, local, resolve, texting_at
-from portal.core.typed_text import in_braces, problem_with, tidy
+from portal.core.typed_text import tidy
 
 # In which it can be taken back before the first text goes.
 PAUSE = timedelta(minutes=2)
@@ -81,20 +80,6 @@ def known_placeholders(whom: Whom, *, has_business: bool) -> tuple[str, ...]:
         return PLACEHOLDERS
     begin = ("Patient.", "Business.") if has_business else ("Patient.",)
     return tuple(name for name in PLACEHOLDERS if name.startswith(begin))
-
-
-def read_text(typed: str, known: Sequence[str]) -> tuple[Template | None, str]:
-    """The text with its placeholders, and what is wrong with it, and how to mend it; empty where all is well."""
-    text = tidy(typed)
-    try:
-        template = compile_template(text)
-    except TemplateError as error:
-        return None, str(error)
-    if left := [in_braces(name) for name in PLACEHOLDERS if name in template.placeholders and name not in known]:
-        return None, f"{listed(left)} cannot be filled in for these patients: write out what is to stand there."
-    # A name of middling length in each place.
-    problem = problem_with(template.fill(dict.fromkeys(PLACEHOLDERS, "x" * 10)))
-    return (None, problem) if problem else (template, "")
 
 
 def fill(template: Template, details: Details) -> str:

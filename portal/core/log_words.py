@@ -9,6 +9,7 @@ KINDS: Mapping[Kind, str] = {
     Kind.MANUAL: "Written by staff",
     Kind.REPLY: "Reply",
     Kind.AUTO_REPLY: "Automatic answer",
+    Kind.TEST: "Test text",
 }
 DIRECTIONS: Mapping[Direction, str] = {
     Direction.OUTBOUND: "To patients",

@@ -49,6 +49,7 @@ class Facts:
     details: Details
     texts_that_day: int = 0  # automatic ones for this patient on the same day, besides this one
     is_marketing: bool = False
+    is_test: bool = False  # what staff send to themselves
     has_consented: bool = False  # to marketing
 
     @property
@@ -71,6 +72,12 @@ class Decision:
             return Status.QUEUED
         # A message that only lacked credits was tried; the other reasons are decisions.
         return Status.FAILED if self.reasons == (Reason.NO_CREDITS,) else Status.NOT_SENT
+
+
+def _is_off(facts: Facts) -> bool:
+    """A practice that rehearses sees by a test text whether its texts arrive: that alone goes, to a number that staff
+    typed. A pause holds it back, too."""
+    return facts.sending is Sending.PAUSED or (facts.sending is Sending.REHEARSAL and not facts.is_test)
 
 
 def _number(facts: Facts) -> str | None:
@@ -98,7 +105,7 @@ class Rule:
 
 
 POLICY: tuple[Rule, ...] = (
-    Rule(Reason.SENDING_OFF, lambda f: f.sending is not Sending.ON, True),
+    Rule(Reason.SENDING_OFF, _is_off, True),
     Rule(Reason.BUSINESS_REMINDERS_OFF, lambda f: not f.business_reminders_on, False),
     Rule(Reason.NO_TEMPLATE, lambda f: f.template is None, False),
     Rule(Reason.NO_MOBILE_NUMBER, lambda f: not _has_mobile(f), True),
@@ -119,16 +126,6 @@ ASKED_OF_STAFF: tuple[Rule, ...] = (
 )
 
 
-# Of reminders only.
-NOT_ASKED_OF_STAFF = frozenset(rule.reason for rule in POLICY if not rule.asked_of_staff)
-
-
-def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
-    """The decision on a message that may spend `credits`: all reasons that hold, in order; `no-credits` only
-    where nothing else does.
-
-    `own_text`: what staff wrote, of which only their rules are asked; None: the reminder, from its template.
-    """
 # What the patient's own record says, whatever the appointment and the practice.
 OF_THE_PATIENT = frozenset(
     {
@@ -143,6 +140,16 @@ OF_THE_PATIENT = frozenset(
 )
 
 
+# Of reminders only.
+NOT_ASKED_OF_STAFF = frozenset(rule.reason for rule in POLICY if not rule.asked_of_staff)
+
+
+def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
+    """The decision on a message that may spend `credits`: all reasons that hold, in order; `no-credits` only
+    where nothing else does.
+
+    `own_text`: what staff wrote, of which only their rules are asked; None: the reminder, from its template.
+    """
     reasons = tuple([rule.reason for rule in (POLICY if own_text is None else ASKED_OF_STAFF) if rule.holds(facts)])
     if reasons:
         return Decision(reasons)

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     MANUAL = "manual"
     REPLY = "reply"
     AUTO_REPLY = "auto-reply"
+    TEST = "test"  # of staff, to themselves
 
 
 # A later pass of the day takes these up anew.

@@ -1,10 +1,11 @@
 """Texts that staff type: as they are sent, what is wrong with one, and a template filled as far as it can be."""
 
 import re
+from collections.abc import Sequence
 from unicodedata import category
 
-from portal.core.phrases import plain
-from portal.core.text import PLACEHOLDERS, Details, Template, count_parts, values
+from portal.core.phrases import listed, plain
+from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, count_parts, values
 
 MOST_PARTS = 10
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
@@ -32,6 +33,20 @@ def problem_with(text: str) -> str:
     if parts > MOST_PARTS:
         return f"It is as long as {parts:,} texts; {MOST_PARTS} are the most that are sent as one: shorten it."
     return ""
+
+
+def read_text(typed: str, known: Sequence[str]) -> tuple[Template | None, str]:
+    """The text with its placeholders, and what is wrong with it, and how to mend it; empty where all is well."""
+    text = tidy(typed)
+    try:
+        template = compile_template(text)
+    except TemplateError as error:
+        return None, str(error)
+    if left := [in_braces(name) for name in PLACEHOLDERS if name in template.placeholders and name not in known]:
+        return None, f"{listed(left)} cannot be filled in for these patients: write out what is to stand there."
+    # A name of middling length in each place.
+    problem = problem_with(template.fill(dict.fromkeys(PLACEHOLDERS, "x" * 10)))
+    return (None, problem) if problem else (template, "")
 
 
 def fill_what_is_known(template: Template, details: Details, known: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.core.broadcasts import Whom
 from portal.core.reminders import Facts
 from portal.core.text import Details
-from portal.store import facts
+from portal.store import examples, facts
 from portal.store.appointments import Appointment
 from portal.store.patients import Patient, list_numbers, list_opt_outs_of
 from portal.store.practices import Business, Practice
@@ -84,7 +84,7 @@ def find_details(
 ) -> Details | None:
     """Of one of them, to show how the text will read."""
     if whom.day is not None:
-        return facts.find_details(session, practice, whom, now)
+        return examples.find_of_whom(session, practice, whom, now)
     patient = session.scalar(
         select(Patient).where(Patient.id.in_(_patients(whom, now))).order_by(Patient.id).limit(1)
     )

@@ -217,15 +217,6 @@ def list_of_whom(session: Session, practice: Practice, whom: Whom, now: datetime
     return _list(session, practice, *conditions_of(whom, now), counted=())
 
 
-def find_details(session: Session, practice: Practice, whom: Whom, now: datetime) -> Details | None:
-    """Of the first of them."""
-    first = _SELECT.where(*conditions_of(whom, now)).order_by(Appointment.starts_at, Appointment.id).limit(1)
-    row = session.execute(first).one_or_none()
-    if row is None:
-        return None
-    return _reminder(row, practice, practice.countries, {}, frozenset(), frozenset(), {}).facts.details
-
-
 def conditions_of(whom: Whom, now: datetime) -> list[ColumnElement[bool]]:
     """Which appointments of its day a message to many is about."""
     conditions: list[ColumnElement[bool]] = [Appointment.starts_on == whom.day]

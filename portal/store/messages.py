@@ -69,6 +69,8 @@ class Message(PracticeOwned, Model):
     `was_in_doubt`: the patient may have it from an attempt before they sent it again; stopped, it is in doubt again,
     and reported as delivered, it was. `is_marketing`: it needs the patient's consent.
 
+    A test text has no patient: it goes to a number that staff typed.
+
     `billed_parts`, `billed_price` (millionths of `billed_currency`): as the provider says. `asked_at`: when its
     records were last asked for it.
     """

@@ -17,8 +17,8 @@ from sqlalchemy import (
     event,
     func,
     select,
-    union_all,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
@@ -31,11 +31,11 @@ from portal.store.imported import Imported, update_rows
 from portal.store.name_index import keep_with
 from portal.store.types import RowId, UtcDateTime, words
 
-# By the letters' codes, on both databases, and so that an index serves the beginnings.
 # As an index's condition, which a query repeats to the letter: what is tidied up.
 FILED_ELSEWHERE = "type <> 'Mobile' AND kind = 'mobile' AND removed_at IS NULL"
 NO_MOBILE_AT_ALL = "type = 'Mobile' AND kind NOT IN ('mobile', 'fixed-line-or-mobile') AND removed_at IS NULL"
 
+# By the letters' codes, on both databases, and so that an index serves the beginnings.
 _IN_PLAIN_ORDER = Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -63,9 +63,9 @@ class Patient(PracticeOwned, Imported, Mergeable, Model):
         # With what tells whether two are one person.
         Index("ix_patients_name", "practice_id", "searched", "id", "date_of_birth", "merged_into_id"),
         Index("ix_patients_born", "practice_id", "date_of_birth", "id"),
-    )
         # Counted by these alone.
         Index("ix_patients_preference", "practice_id", "preference", "archived", "merged_into_id"),
+    )
 
     @property
     def full_name(self) -> str:
@@ -102,7 +102,6 @@ class PhoneRow(PracticeOwned, Imported, Model):
         Index("ix_phone_numbers_patient", "practice_id", "patient_id"),
         Index("ix_phone_numbers_e164", "practice_id", "e164", "patient_id"),
         Index("ix_phone_numbers_backwards", "practice_id", "backwards", "patient_id"),
-    )
         *(
             Index(
                 f"ix_phone_numbers_{name}",
@@ -113,6 +112,7 @@ class PhoneRow(PracticeOwned, Imported, Model):
             )
             for name, condition in (("filed_elsewhere", FILED_ELSEWHERE), ("no_mobile", NO_MOBILE_AT_ALL))
         ),
+    )
 
     def retype(self, number: str, country: str) -> None:
         """Take another number, as typed; it is parsed here, once, and never in a pass."""

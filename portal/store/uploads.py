@@ -1,9 +1,9 @@
 """Files that staff upload to import them: each waits here in pieces, for the workers may be on other machines."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
+from portal.store.patients import PhoneRow
 from portal.store.types import RowId, UtcDateTime, words
 
 PIECE = 512 * 1024  # bytes
@@ -71,6 +72,8 @@ class Upload(PracticeOwned, Model):
     matching: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     found: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     agreed: Mapped[str | None] = mapped_column(Text)
+    agreed_by: Mapped[str | None] = mapped_column(Text)
+    agreed_by_id: Mapped[int | None] = mapped_column(RowId)
     accepts_valid: Mapped[bool] = mapped_column(default=False)
     withdraws_missing: Mapped[bool] = mapped_column(default=False)
     is_anew: Mapped[bool] = mapped_column(default=False)
@@ -139,6 +142,10 @@ def list_uploads(session: Session, most: int) -> Sequence[Upload]:
 # --- its pieces ---------------------------------------------------------------------------------------------
 
 
+def in_pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: stream.read(PIECE), b"")
+
+
 def record_pieces(session: Session, upload: Upload, part: UploadPart, pieces: Iterable[bytes]) -> None:
     """In place of those that the part had. One at a time: memory does not grow with the file."""
     delete_pieces(session, upload.id, part)
@@ -197,6 +204,20 @@ def claim_upload(session: Session, upload_id: int, claim: str, now: datetime, lo
 
 def find_matching(session: Session, headings: str) -> ListMatching | None:
     return session.scalar(select(ListMatching).where(ListMatching.headings == headings))
+
+
+def list_exported_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    """(type, number) of each patient's rows as the last import had them, in its order."""
+    numbers: dict[int, list[tuple[str, str]]] = {}
+    rows = session.execute(
+        select(PhoneRow.patient_id, PhoneRow.type, PhoneRow.number, PhoneRow.staff_changed)
+        .where(PhoneRow.patient_id.in_(patient_ids), PhoneRow.from_export)
+        .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
+    )
+    for patient_id, type_, number, changed in rows:
+        was = changed or {}
+        numbers.setdefault(patient_id, []).append((was.get("type", type_), was.get("number", number)))
+    return numbers
 
 
 # --- for the host's sweeps: rows of every practice ----------------------------------------------------------

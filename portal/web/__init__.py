@@ -34,14 +34,15 @@ from portal.web import (
     sign_in,
     staff,
     static_files,
+    templates,
     texts,
+    tidy_up,
     today,
     webhooks,
     words,
 )
 from portal.web.access import ANYONE, allow
 from portal.web.inside import inside, wanted_page
-    tidy_up,
 from portal.web.notices import find_notices
 
 log = logging.getLogger(__name__)
@@ -82,10 +83,12 @@ def register(app: Flask) -> None:
     app.register_blueprint(practitioners.pages)
     app.register_blueprint(settings.pages)
     app.register_blueprint(imports.pages)
+    app.register_blueprint(templates.pages)
     app.register_blueprint(host.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
     app.register_blueprint(replies.pages)
+    app.register_blueprint(tidy_up.pages)
     app.register_blueprint(today.pages)
     app.register_blueprint(webhooks.pages)
     help.register(app)
@@ -94,11 +97,12 @@ def register(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)
     access.register(app)
-    imports.register(app)  # after access, whose answer needs no file; before the forms' tokens, which are read with it
+    imports.register(
+        app
+    )  # after access, whose answer needs no file; before the forms' tokens, which are read with it
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused
     limits.register(app)
     app.after_request(_protect)
-    app.register_blueprint(tidy_up.pages)
     app.context_processor(lambda: {"find_notices": find_notices})
     app.register_error_handler(Exception, _apologise)
 

@@ -7,22 +7,31 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from werkzeug.exceptions import abort
 
 from portal.web.access import SIGNED_IN, allow
-from portal.web.help_pages import CONTENTS, Library, read_library
+from portal.web.help_pages import Library, read_library
 
 # Each page of the portal, and the help that is about it. Where only the blueprint stands, it holds for the rest of
 # its pages: for a form that is answered with what is wrong with it.
 ABOUT = {
     "account": "sign-in",
     "account.show": "sign-in",
-    "appointments.index": "find-a-patient",
+    "appointments.index": "appointments",
     "appointments.show": "no-text",
     "appointment_types": "appointment-types",
     "appointment_types.index": "appointment-types",
+    "booking": "appointments",
+    "booking.new": "appointments",
+    "booking.show_cancelling": "appointments",
+    "booking.show_moving": "appointments",
+    "booking.show_taking_up": "appointments",
     "broadcasts": "message-to-many",
     "broadcasts.index": "message-to-many",
     "broadcasts.new": "message-to-many",
     "broadcasts.show": "message-to-many",
     "broadcasts.write": "message-to-many",
+    "businesses": "businesses",
+    "businesses.index": "businesses",
+    "businesses.new": "businesses",
+    "businesses.show": "businesses",
     "communications": "communications",
     "communications.index": "communications",
     "communications.show": "send-again",
@@ -30,23 +39,41 @@ ABOUT = {
     "host": "sysadmin/alarms",
     "host.doctor": "sysadmin/alarms",
     "host.index": "sysadmin/alarms",
+    "imports": "import",
+    "imports.index": "import",
+    "imports.show": "import",
     "patients": "find-a-patient",
+    "patients.add": "add-a-patient",
     "patients.index": "find-a-patient",
+    "patients.new": "add-a-patient",
     "patients.show": "find-a-patient",
+    "practitioners": "practitioners",
+    "practitioners.index": "practitioners",
+    "practitioners.show": "practitioners",
     "replies": "replies",
     "replies.index": "replies",
     "replies.of_opt_out": "replies",
     "replies.settings": "replies",
     "replies.show": "replies",
-    "settings": "credits",
-    "settings.businesses": "businesses",
-    "settings.sms": "credits",
+    "settings": "practice",
+    "settings.sms": "practice",
     "staff": "staff",
     "staff.hand_over": "staff",
     "staff.index": "staff",
     "staff.show": "staff",
+    "templates": "templates",
+    "templates.index": "templates",
+    "templates.new": "templates",
+    "templates.show": "templates",
     "texts": "write-a-text",
     "texts.compose": "write-a-text",
+    "tidy_up": "tidy-up",
+    "tidy_up.batch": "tidy-up",
+    "tidy_up.index": "tidy-up",
+    "tidy_up.mobiles": "tidy-up",
+    "tidy_up.numbers": "tidy-up",
+    "tidy_up.types": "tidy-up",
+    "tidy_up.unreachable": "tidy-up",
     "today": "today",
     "today.template": "appointment-types",
     "today.worklist": "worklist",
@@ -55,7 +82,7 @@ ABOUT = {
 NEEDS_NONE = frozenset(
     {
         *("help.contents", "help.page", "help.picture"),
-        *("communications.export", "today.chart", "today.credits"),
+        *("communications.export", "imports.rejects", "today.chart", "today.credits"),
         *("host.queue", "rq_dashboard"),
     }
 )
@@ -73,8 +100,7 @@ def contents() -> str:
         asked=asked,
         search=library.search(asked) if asked else None,
         pages=library.pages,
-        clinics=library.pages[CONTENTS],
-        sysadmins=library.pages[f"sysadmin/{CONTENTS}"],
+        contents=library.contents,
     )
 
 
@@ -82,7 +108,7 @@ def contents() -> str:
 @allow(SIGNED_IN)
 def page(name: str) -> str:
     shown = _library().pages.get(name)
-    if shown is None or name.endswith(CONTENTS):
+    if shown is None:
         abort(404)
     return render_template("help/show.html", page=shown)
 

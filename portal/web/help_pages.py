@@ -20,7 +20,7 @@ from portal.core import help_search
 from portal.core.help_search import Sentence, sentences_of
 
 FOLDERS = ("help", "sysadmin")
-CONTENTS = "index"  # the page that lists its folder's pages
+_CONTENTS = "index.md"
 _ELSEWHERE = re.compile(r"[a-z]+:", re.IGNORECASE)
 _NARROW = "(max-width: 40rem)"
 
@@ -41,17 +41,15 @@ class HelpPage:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """`pages` by name, `pictures` by file name: only those that a page shows."""
+    """`contents`: of each folder, the page that lists its pages. `pages` by name, `pictures` by file name: only those
+    that a page shows."""
 
+    contents: Mapping[str, HelpPage]
     pages: Mapping[str, HelpPage]
     pictures: Mapping[str, Path]
 
     def search(self, typed: str) -> help_search.Search:
-        pages = [
-            help_search.Page(page.name, page.title, page.sentences)
-            for name, page in self.pages.items()
-            if not name.endswith(CONTENTS)
-        ]
+        pages = [help_search.Page(page.name, page.title, page.sentences) for page in self.pages.values()]
         return help_search.search(pages, typed)
 
 
@@ -64,8 +62,9 @@ def read_library(docs: Path) -> Library:
     }
     screens = {f"screens/{path.name}": path for path in (docs / "screens").glob("*.png")}
     reader = _Reader(texts, screens)
-    pages = {page.name: page for page in map(reader.page, sorted(texts))}
-    return Library(pages, {path.name: path for path in reader.shown})
+    contents = {folder: reader.page(f"{folder}/{_CONTENTS}") for folder in FOLDERS}
+    pages = [reader.page(file) for file in sorted(texts) if not file.endswith(f"/{_CONTENTS}")]
+    return Library(contents, {page.name: page for page in pages}, {path.name: path for path in reader.shown})
 
 
 def _name(file: str) -> str:

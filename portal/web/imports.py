@@ -1,7 +1,7 @@
 """The import in the browser: a file is uploaded, checked, looked at, confirmed; and the imports until now."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +10,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal import clock
+from portal.actions.upload_matching import go_on, match, show_matching
+from portal.actions.upload_receive import receive
 from portal.actions.uploads import (
     MOST_BYTES,
     TOO_LARGE,
@@ -18,11 +20,11 @@ from portal.actions.uploads import (
     confirm,
     discard,
     read_rejects,
-    receive,
     show_overview,
     show_upload,
 )
 from portal.core import phrases
+from portal.core.lists import ENCODINGS, FIELDS, ORDERS_IN_WORDS, PLACES, SEPARATORS, DateOrder, Matching
 from portal.core.roles import Permission
 from portal.store.uploads import AT_WORK, UploadState
 from portal.web.access import allow, who
@@ -100,6 +102,50 @@ def show(upload_id: int) -> str:
     return _show(upload_id)
 
 
+@pages.post(f"{_ID}/columns")
+@allow(Permission.SETTINGS)
+def match_it(upload_id: int) -> ResponseReturnValue:
+    """What the columns of a list hold; then its first rows are shown as they are understood."""
+    try:
+        problem = match(g.practice.id, upload_id, _matching(), clock.now())
+    except NoSuchUpload:
+        abort(404)
+    except UploadRefused as refused:
+        return _show(upload_id, refused), 422
+    if problem:
+        return _show(upload_id, UploadRefused(problem[1], problem[0])), 422
+    return redirect(url_for(".show", upload_id=upload_id, _anchor="understood"), 303)
+
+
+@pages.post(f"{_ID}/check")
+@allow(Permission.SETTINGS)
+def check_it(upload_id: int) -> ResponseReturnValue:
+    try:
+        go_on(g.practice.id, upload_id, request.form.get("seen", ""), who(), clock.now())
+    except NoSuchUpload:
+        abort(404)
+    except UploadRefused as refused:
+        return _show(upload_id, refused), 422
+    _enqueue(upload_id)
+    return redirect(url_for(".show", upload_id=upload_id), 303)
+
+
+def _matching() -> Matching:
+    """As the form has it; what it may not be is left out, and asked for again."""
+    given = request.form
+    separator, encoding, dates = (given.get(name, "") for name in ("separator", "encoding", "dates"))
+    return Matching(
+        separator=separator if separator in SEPARATORS else ",",
+        encoding=encoding if encoding in ENCODINGS else "utf-8",
+        dates=DateOrder(dates) if dates in list(DateOrder) else None,
+        columns={field: column for field in FIELDS if (column := given.get(f"column-{field}", ""))},
+        same={place: name for place in PLACES if (name := phrases.plain(given.get(f"same-{place}", ""), 150))},
+        cancelled=phrases.plain(given.get("cancelled", ""), 150),
+        zone=given.get("zone", ""),
+        template=given.get("template", ""),
+    )
+
+
 @pages.post(f"{_ID}/confirm")
 @allow(Permission.SETTINGS)
 def confirm_it(upload_id: int) -> ResponseReturnValue:
@@ -111,6 +157,7 @@ def confirm_it(upload_id: int) -> ResponseReturnValue:
             accepts_valid=bool(request.form.get("accept")),
             withdraws_missing=bool(request.form.get("withdraw")),
             creates=bool(request.form.get("create")),
+            who=who(),
             now=clock.now(),
         )
     except NoSuchUpload:
@@ -162,15 +209,17 @@ def _show(upload_id: int, refused: UploadRefused | None = None) -> str:
         has_switched_on=_switches_on(shown.found),
         files=FILES,
         said=_said,
+        born=lambda day: phrases.day(date.fromisoformat(day), None),
         given=request.form,
         problem=str(refused or ""),
         problem_field=refused.field if refused else "",
-        **_matching(shown.upload.state),
+        list=show_matching(g.practice.id, upload_id) if shown.upload.state is UploadState.MATCHING else None,
+        fields=FIELDS,
+        separators=SEPARATORS,
+        encodings=ENCODINGS,
+        orders=ORDERS_IN_WORDS,
+        places=PLACES,
     )
-
-
-def _matching(state: UploadState) -> dict[str, Any]:
-    return {}
 
 
 def _progress(upload_id: int) -> int | None:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from portal import store
 from portal.actions.import_practice import import_folder, plan_folder
+from portal.actions.upload_receive import receive
 from portal.actions.upload_work import work_on
 from portal.actions.uploads import (
     LEASE,
@@ -20,7 +21,6 @@ from portal.actions.uploads import (
     forget_old,
     list_lost,
     read_rejects,
-    receive,
     show_overview,
     show_upload,
 )

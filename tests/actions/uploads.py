@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from portal import store
+from portal.actions.upload_receive import receive
 from portal.actions.upload_work import work_on
-from portal.actions.uploads import confirm, receive
+from portal.actions.uploads import confirm
 from portal.actions.who import Who
 from portal.store.uploads import Upload, UploadState
 
@@ -58,7 +59,7 @@ def agree(upload_id: int, practice_id: str = PRACTICE, now: datetime = NOW, **ch
     """To what is shown."""
     found = look(upload_id, practice_id).found or {}
     usual = {"accepts_valid": True, "withdraws_missing": False, "creates": True, "seen": found.get("fingerprint", "")}
-    confirm(practice_id, upload_id, now=now, **usual | choices)
+    confirm(practice_id, upload_id, who=DANA, now=now, **usual | choices)
 
 
 def import_all(content: bytes, name: str = "export.zip", **choices: Any) -> Upload:

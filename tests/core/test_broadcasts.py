@@ -13,12 +13,12 @@ from portal.core.broadcasts import (
     deadline,
     goes_at,
     known_placeholders,
-    read_text,
     read_time,
     state_of,
     whom_in_words,
 )
 from portal.core.text import PLACEHOLDERS
+from portal.core.typed_text import read_text
 
 SYDNEY = "Australia/Sydney"
 NOW = datetime(2031, 5, 7, 0, 5, tzinfo=UTC)  # 10:05am on Wednesday in Sydney

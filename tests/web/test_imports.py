@@ -182,3 +182,45 @@ def test_each_page_asks_the_database_little(client: FlaskClient, waiting: list[A
         assert client.get(page).status_code == 200
         event.remove(db.engine, "before_cursor_execute", note)
         assert len([one for one in asked if one.startswith("SELECT")]) <= 8, (page, asked)
+
+
+# --- an ordinary list ---
+
+COLUMNS = {
+    "separator": ";",
+    "encoding": "utf-8",
+    "dates": "day-first",
+    "column-date": "termin",
+    "column-start": "um",
+    "column-name": "kundin",
+    "column-mobile": "händi",
+    "same-business": "North Clinic",
+    "same-practitioner": "Dr Helen Marsh",
+    "same-type": "Initial consultation",
+    "zone": "Australia/Sydney",
+}
+LIST = "Termin;um;Kundin;Händi\n08/05/2031;9:30;Mia <b>Nguyen;0491 570 006\n9/5/2031;soon;Ben Lee;\n"
+
+
+def test_a_lists_columns_are_matched_and_its_first_rows_shown(client: FlaskClient, waiting: list[Any]) -> None:
+    page = send_file(client, LIST.encode(), "list.csv").location
+    assert waiting == []
+    html = client.get(page).text
+    assert "What do its columns hold?" in html and '<option value="händi">Händi</option>' in html
+    refused = press(client, page, "columns", **COLUMNS | {"dates": ""})
+    assert refused.status_code == 422
+    assert 'id="dates-problem" role="alert">Choose how the dates are written.' in refused.text
+    assert press(client, page, "check").status_code == 422
+    assert press(client, page, "columns", **COLUMNS).status_code == 303
+    html = client.get(page).text
+    for words in ("Thursday 8 May 2031, 9:30am", "&lt;b&gt;Nguyen", "not a time like 9:30", "That is right"):
+        assert words in html, words
+    assert press(client, page, "check").status_code == 303
+    assert waiting == [("riverside", 1)]
+    work(1)
+    assert "list.csv, line 3" in client.get(page).text
+    press(client, page, "confirm", accept="yes")
+    assert work(1).state is UploadState.IMPORTED
+
+    html = client.get(send_file(client, LIST.encode(), "list.csv").location).text
+    assert "Its columns are matched." in html

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 LONGEST = 64 * 1024  # bytes of one record
 MOST_LINES = 100  # of one record: a quoted value may hold line breaks
+MOST_COLUMNS = 300
 
 _SAVE_AS_UTF8 = 'Save the file as "CSV UTF-8" and import it again.'
 _TOO_LONG = f"longer than {LONGEST // 1024} KB, which no row of an export is."
@@ -45,8 +46,9 @@ class _BrokenRecord(Exception):
 class _Lines(Iterator[str]):
     """What the csv module reads from: lines of bounded length, with a way back after a broken record."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
+        self._encoding = encoding
         self.most = 1  # of one record: the first names the columns
         self._number = 0
         self._again: deque[tuple[int, bytes]] = deque()
@@ -84,8 +86,8 @@ class _Lines(Iterator[str]):
         line = self._again.popleft() if self._again else self._read()
         self._taken.append(line)
         self._size += len(line[1])
-        # What is not UTF-8 is found again as surrogates, which no UTF-8 text holds, in its own column.
-        return line[1].decode(errors="surrogateescape")
+        # What cannot be decoded is found again as surrogates, which no text holds, in its own column.
+        return line[1].decode(self._encoding, "surrogateescape")
 
     def _read(self) -> tuple[int, bytes]:
         raw = self._stream.readline(LONGEST)
@@ -103,10 +105,14 @@ class _Lines(Iterator[str]):
 
 
 class CsvFile:
-    """One file of an export. Raises UnreadableFile, also while it is iterated."""
+    """One file of an export, or of another program. Raises UnreadableFile, also while it is iterated.
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    `columns`: in lower case, those that are wanted.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], *, separator: str = ",", encoding: str = "utf-8") -> None:
         self._columns = columns
+        self._not_encoded = _NOT_UTF8 if encoding == "utf-8" else "it holds a character that this encoding has not."
         if not path.is_file():  # opening a pipe would wait for ever
             raise UnreadableFile(("", "not a file."))
         try:
@@ -114,8 +120,8 @@ class CsvFile:
             self.size = path.stat().st_size
         except OSError as error:
             raise UnreadableFile(("", f"cannot be read: {error.strerror}.")) from None
-        self._lines = _Lines(self._stream)
-        self._reader = csv.reader(self._lines, strict=True)
+        self._lines = _Lines(self._stream, encoding)
+        self._reader = csv.reader(self._lines, delimiter=separator, strict=True)
 
     @property
     def bytes_read(self) -> int:
@@ -124,12 +130,18 @@ class CsvFile:
     def __iter__(self) -> Iterator[Record]:
         with self._stream:
             self._check_beginning()
-            header = self._read_header()
+            header = self._find_columns(self._read_header())
             self._lines.most = MOST_LINES
             places = {column: header.index(column) for column in self._columns}
             while (record := self._next_record(len(header), places)) is not None:
                 if record.fault or any(field and not field.isspace() for field in record.fields):
                     yield record
+
+    def read_headings(self) -> list[str]:
+        """The names of all columns, as they stand there. Instead of iterating."""
+        with self._stream:
+            self._check_beginning()
+            return self._read_header()
 
     def _check_beginning(self) -> None:
         start = self._stream.read(4096)
@@ -141,13 +153,21 @@ class CsvFile:
 
     def _read_header(self) -> list[str]:
         try:
-            names = [name.strip().casefold() for name in next(self._reader)]
+            names = [name.strip() for name in next(self._reader)]
         except StopIteration:
             raise UnreadableFile(("", "empty: its first line must name the columns.")) from None
         except _BrokenRecord as error:
             raise UnreadableFile(("", f"its first line is no header: {error}")) from None
         except csv.Error:
             raise UnreadableFile(("", f"its first line does not name the columns. {_SAVE_AS_UTF8}")) from None
+        if len(names) > MOST_COLUMNS:
+            raise UnreadableFile(
+                ("", f"its first line names {len(names):,} columns: at most {MOST_COLUMNS} are read.")
+            )
+        return names
+
+    def _find_columns(self, header: list[str]) -> list[str]:
+        names = [name.casefold() for name in header]
         missing = [column for column in self._columns if column not in names]
         if missing == list(self._columns) and len(names) == 1 and (";" in names[0] or "\t" in names[0]):
             raise UnreadableFile(("", f"its columns are not separated by commas. {_SAVE_AS_UTF8}"))
@@ -173,10 +193,10 @@ class CsvFile:
             return Record(lines.line, fields, {}, fault)
         values = {column: fields[place] for column, place in places.items()} if fields else {}
         for column, value in values.items():
-            if not value.isascii() and _is_not_utf8(value):
-                return Record(lines.line, fields, {}, (column, _NOT_UTF8))
+            if not value.isascii() and _is_not_decoded(value):
+                return Record(lines.line, fields, {}, (column, self._not_encoded))
         return Record(lines.line, fields, values)
 
 
-def _is_not_utf8(value: str) -> bool:
+def _is_not_decoded(value: str) -> bool:
     return any("\udc80" <= char <= "\udcff" for char in value)

@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.Column("matching", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("found", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("agreed", sa.Text(), nullable=True),
+        sa.Column("agreed_by", sa.Text(), nullable=True),
+        sa.Column("agreed_by_id", row_id, nullable=True),
         sa.Column("accepts_valid", sa.Boolean(), nullable=False),
         sa.Column("withdraws_missing", sa.Boolean(), nullable=False),
         sa.Column("is_anew", sa.Boolean(), nullable=False),

@@ -1,0 +1,241 @@
+"""An ordinary list of appointments with odd headings: matched once, remembered, imported as every export."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal import store
+from portal.actions.upload_matching import go_on, match, show_matching
+from portal.actions.uploads import UploadRefused, discard, read_rejects
+from portal.core.lists import DateOrder, Matching
+from portal.core.reminders import Preference
+from portal.store.appointments import Appointment
+from portal.store.patients import Patient
+from portal.store.practices import Business, Practitioner
+from portal.store.uploads import Upload, UploadState
+from tests.builders import Clinic
+
+from .exports import NOW, change, numbers_of
+from .uploads import DANA, PRACTICE, agree, look, upload, work
+
+HEADINGS = "Termin am;um;Kundin;Händi;Geb.;Bei;Wo;Was;Nr;Stand"
+ROWS = (
+    "08/05/2031;9:30;Nguyen, Mia;0491 570 006;04/05/1980;Dr Helen Marsh;North Clinic;Initial consultation;77;ok",
+    "08/05/2031;2pm;Zoë Müller;0491 570 110;;Sam Lee;South Clinic;Massage;78;abgesagt",
+)
+MATCHING = Matching(
+    separator=";",
+    encoding="cp1252",
+    dates=DateOrder.DAY_FIRST,
+    columns={
+        "date": "termin am",
+        "start": "um",
+        "name": "kundin",
+        "mobile": "händi",
+        "birth_date": "geb.",
+        "practitioner": "bei",
+        "business": "wo",
+        "type": "was",
+        "appointment_id": "nr",
+        "status": "stand",
+    },
+    cancelled="Abgesagt, storniert",
+    zone="Australia/Perth",
+    template="1",
+)
+
+
+@pytest.fixture
+def clinic(app: Flask) -> Clinic:
+    return Clinic(PRACTICE)
+
+
+def a_list(*rows: str, headings: str = HEADINGS) -> bytes:
+    return "\r\n".join((headings, *rows, "")).encode("cp1252")
+
+
+def matched(id_: int, matching: Matching = MATCHING) -> None:
+    assert match(PRACTICE, id_, matching, NOW) is None
+    go_on(PRACTICE, id_, show_matching(PRACTICE, id_).fingerprint, DANA, NOW)
+
+
+def import_list(*rows: str, matching: Matching = MATCHING) -> Upload:
+    id_ = upload(a_list(*rows), "list.csv")
+    matched(id_, matching)
+    assert work(id_).state is UploadState.CHECKED, look(id_).refusal
+    agree(id_)
+    return work(id_)
+
+
+def appointments() -> list[tuple[object, ...]]:
+    with store.reading(PRACTICE) as session:
+        rows = session.execute(
+            select(Appointment, Patient, Practitioner, Business)
+            .join(Patient, Patient.id == Appointment.patient_id)
+            .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
+            .join(Business, Business.id == Appointment.business_id)
+            .order_by(Appointment.external_id)
+        )
+        return [
+            (one.external_id, one.starts_wall, who.full_name, by.full_name, at.name, one.cancelled_at is not None)
+            for one, who, by, at in rows
+        ]
+
+
+def test_matched_once_shown_as_understood_and_imported(clinic: Clinic) -> None:
+    id_ = upload(a_list(*ROWS), "list.csv")
+    shown = show_matching(PRACTICE, id_)
+    assert look(id_).state is UploadState.MATCHING
+    assert (shown.matching.separator, shown.matching.encoding, shown.matching.dates) == (";", "cp1252", None)
+    assert shown.headings[3] == "Händi"
+    assert match(PRACTICE, id_, MATCHING, NOW) is None
+    shown = show_matching(PRACTICE, id_)
+    assert [one.understood.starts for one in shown.rows if one.understood] == [
+        datetime.fromisoformat("2031-05-08 09:30"),
+        datetime.fromisoformat("2031-05-08 14:00"),
+    ]
+    go_on(PRACTICE, id_, shown.fingerprint, DANA, NOW)
+    checked = work(id_)
+    found = checked.found or {}
+    assert found["creates"] == ["business “South Clinic”", "practitioner “Sam Lee”", "appointment type “Massage”"]
+    with pytest.raises(UploadRefused, match="Tick that these are to be created"):
+        agree(id_, creates=False)
+    agree(id_)
+    assert work(id_).state is UploadState.IMPORTED
+    assert appointments() == [
+        ("77", datetime.fromisoformat("2031-05-08 09:30"), "Mia Nguyen", "Dr Helen Marsh", "North Clinic", False),
+        ("78", datetime.fromisoformat("2031-05-08 14:00"), "Zoë Müller", "Sam Lee", "South Clinic", True),
+    ]
+    with store.reading(PRACTICE) as session:
+        mia = session.scalars(select(Patient).where(Patient.first_name == "Mia")).one()
+        south = session.scalars(select(Business).where(Business.name == "South Clinic")).one()
+        types = {one.name: one for one in store.practices.list_types(session)}
+    assert (mia.date_of_birth, [one.number for one in numbers_of(mia)]) == (date(1980, 5, 4), ["0491 570 006"])
+    assert south.timezone == "Australia/Perth"
+    assert types["Massage"].reminder_template_id == clinic.template.id
+
+
+def test_the_second_list_with_these_headings_is_matched_already_and_the_same_changes_nothing(clinic: Clinic) -> None:
+    import_list(*ROWS)
+    shuffled = "Stand;um;Termin am;Kundin;Händi;Geb.;Bei;Wo;Was;NR"
+    row = "ok;10am;09/05/2031;Ann Lee;;;Sam Lee;South Clinic;Massage;79"
+    id_ = upload(a_list(row, headings=shuffled), "next.csv")
+    shown = show_matching(PRACTICE, id_)
+    assert (shown.problem, shown.matching) == (None, MATCHING)
+    assert shown.rows[0].understood and shown.rows[0].understood.name == "Ann Lee"
+    go_on(PRACTICE, id_, shown.fingerprint, DANA, NOW)
+    assert (work(id_).found or {})["creates"] == []
+    agree(id_)
+    work(id_)
+    again = import_list(*ROWS)
+    counts = (again.found or {})["counts"]
+    assert {(one["added"], one["changed"], one["removed"]) for one in counts.values()} == {(0, 0, 0)}
+
+
+def test_what_the_list_does_not_say_stays_and_so_does_what_staff_changed(clinic: Clinic) -> None:
+    clinic.book("77", patient={"first_name": "Mia", "email": "mia@example.org", "preference": Preference.EMAIL})
+    matching = replace(MATCHING, columns={**MATCHING.columns, "patient_id": "geb."})
+    matching = replace(matching, columns={f: c for f, c in matching.columns.items() if f != "birth_date"})
+    row = ROWS[0].replace("04/05/1980", "77").replace("9:30", "9:45")
+    change(Patient, "77", last_name="Smith")
+    done = import_list(row, matching=matching)
+    counts = (done.found or {})["counts"]
+    assert (counts["patients.csv"]["unchanged"], counts["appointments.csv"]["changed"]) == (1, 1)
+    with store.reading(PRACTICE) as session:
+        mia = session.scalars(select(Patient)).one()
+    assert (mia.full_name, mia.email, mia.preference) == ("Mia Smith", "mia@example.org", Preference.EMAIL)
+    assert appointments()[0][1] == datetime.fromisoformat("2031-05-08 09:45")
+
+
+def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(clinic: Clinic) -> None:
+    clinic.book("90")
+    bad = (
+        ROWS[0].replace("08/05/2031", "05/13/2031"),
+        ROWS[0].replace("9:30", "half past nine"),
+        ROWS[0].replace("Nguyen, Mia", " "),
+        ROWS[1],
+        ROWS[1],
+        "too;few",
+        ROWS[1].replace("78", "=cmd|'/C calc'!A0").replace("Zoë", "=1+1"),
+    )
+    id_ = upload(a_list(*bad), "list.csv")
+    matched(id_)
+    found = work(id_).found or {}
+    told = [(one["file"], one["line"], one["column"], one["cause"]) for one in found["problems"]]
+    assert told == [
+        ("list.csv", 2, "termin am", "not a date with the day first, like 31/12/2031."),
+        ("list.csv", 3, "termin am", "not a time like 9:30, 14:05 or 2:05pm."),
+        ("list.csv", 4, "kundin", "the patient has no name."),
+        ("list.csv", 7, "", "it has 2 values, and the first line names 10 columns."),
+        ("list.csv", 6, "nr", "line 5 is the same appointment."),
+    ]
+    assert found["missing_count"] == 0  # what the rows left out would have held is not known
+    agree(id_)
+    work(id_)
+    with store.reading(PRACTICE) as session:
+        names = set(session.scalars(select(Patient.first_name)))
+    assert names == {"Mia", "Zoë", "=1+1"}
+    rejects = read_rejects(PRACTICE, id_).decode()
+    assert rejects.count("file,line,cause") == 1
+    assert "half past nine" in rejects
+
+
+def test_a_list_of_bad_rows_only_cannot_be_imported(clinic: Clinic) -> None:
+    id_ = upload(a_list(ROWS[0].replace("/", "|")), "list.csv")
+    matched(id_)
+    assert (work(id_).found or {})["may_be_imported"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (a_list(), "holds no appointments"),
+        (a_list("x" * 100_000), None),
+    ],
+)
+def test_an_empty_list_is_refused_and_a_long_line_named(clinic: Clinic, content: bytes, says: str | None) -> None:
+    id_ = upload(content, "list.csv")
+    matched(id_)
+    done = work(id_)
+    if says:
+        assert done.state is UploadState.REFUSED and says in (done.refusal or "")
+    else:
+        assert "longer than 64 KB" in (done.found or {})["problems"][0]["cause"]
+
+
+def test_two_of_one_name_are_not_guessed(clinic: Clinic) -> None:
+    with store.transaction(PRACTICE) as session:
+        session.add(Practitioner(external_id="2", title="", first_name="Helen", last_name="Marsh"))
+    id_ = upload(a_list(ROWS[0].replace("Dr Helen Marsh", "Helen Marsh")), "list.csv")
+    matched(id_)
+    assert "2 have the name" in (work(id_).found or {})["problems"][0]["cause"]
+
+
+def test_what_was_shown_is_what_is_checked(clinic: Clinic) -> None:
+    id_ = upload(a_list(*ROWS), "list.csv")
+    match(PRACTICE, id_, MATCHING, NOW)
+    seen = show_matching(PRACTICE, id_).fingerprint
+    match(PRACTICE, id_, replace(MATCHING, dates=DateOrder.MONTH_FIRST), NOW)
+    with pytest.raises(UploadRefused, match="has changed since"):
+        go_on(PRACTICE, id_, seen, DANA, NOW)
+
+
+def test_what_is_still_to_be_said_is_asked_for(clinic: Clinic) -> None:
+    id_ = upload(a_list(*ROWS), "list.csv")
+    for wrong, field in (
+        (replace(MATCHING, dates=None), "dates"),
+        (replace(MATCHING, zone="Mars/Olympus"), "zone"),
+        (replace(MATCHING, columns={**MATCHING.columns, "date": "no such heading"}), "date"),
+    ):
+        assert (match(PRACTICE, id_, wrong, NOW) or ("", ""))[0] == field
+
+
+def test_10_000_columns_or_another_encoding_are_named(clinic: Clinic) -> None:
+    id_ = upload((",".join(map(str, range(10_000))) + "\n1\n").encode(), "list.csv")
+    assert "10,000 columns" in show_matching(PRACTICE, id_).unreadable
+    discard(PRACTICE, id_, NOW)
+    id_ = upload("a,b\n1,2\n".encode("utf-16"), "list.csv")
+    assert "UTF-16" in show_matching(PRACTICE, id_).unreadable

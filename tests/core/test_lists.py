@@ -1,0 +1,120 @@
+"""How a list's dates, times and names are read: as staff said, or not at all."""
+
+from datetime import date, datetime, time
+
+import pytest
+
+from portal.core.lists import (
+    DateOrder,
+    Matching,
+    folded,
+    matching_from,
+    read_clock,
+    read_day,
+    read_end,
+    read_moment,
+    split_name,
+    split_title,
+)
+
+DAY, MONTH, YEAR = DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST, DateOrder.YEAR_FIRST
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "day"),
+    [
+        ("08/05/2031", DAY, date(2031, 5, 8)),
+        ("08/05/2031", MONTH, date(2031, 8, 5)),
+        ("8.5.2031", DAY, date(2031, 5, 8)),
+        (" 2031-05-08 ", YEAR, date(2031, 5, 8)),
+        ("Thu 8 May 2031", MONTH, date(2031, 5, 8)),
+        ("Thursday, 08-May-2031", YEAR, date(2031, 5, 8)),
+    ],
+)
+def test_dates_are_read_as_staff_said(text: str, order: DateOrder, day: date) -> None:
+    assert read_day(text, order) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("05/13/2031", DAY),  # it would be right the other way round
+        ("13/05/2031", MONTH),
+        ("2031-05-08", DAY),
+        ("08/05/2031", YEAR),
+        ("8/5/31", DAY),
+        ("08/05-2031", DAY),
+        ("31/02/2031", DAY),
+        ("8 Foo 2031", DAY),
+        ("", DAY),
+        ("45786", DAY),
+    ],
+)
+def test_any_other_way_of_writing_is_an_error(text: str, order: DateOrder) -> None:
+    with pytest.raises(ValueError, match="not a date"):
+        read_day(text, order)
+
+
+@pytest.mark.parametrize(
+    ("text", "clock"),
+    [
+        ("9:30", time(9, 30)),
+        ("09.30", time(9, 30)),
+        ("9am", time(9)),
+        ("2:05 PM", time(14, 5)),
+        ("12 a.m.", time(0)),
+        ("12:15pm", time(12, 15)),
+        ("14:00:00", time(14)),
+    ],
+)
+def test_times(text: str, clock: time) -> None:
+    assert read_clock(text) == clock
+
+
+@pytest.mark.parametrize("text", ["", "930", "9", "25:00", "13pm", "0am", "9:5", "9:61", "noon"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        read_clock(text)
+
+
+def test_a_time_stands_beside_the_date_or_in_its_own_column() -> None:
+    at = datetime.fromisoformat("2031-05-08 09:30")
+    assert read_moment("08/05/2031 9:30am", None, DAY) == at
+    assert read_moment("2031-05-08T09:30", None, YEAR) == at
+    assert read_moment("08/05/2031 00:00", "9:30", DAY) == at  # as spreadsheets write a date
+    with pytest.raises(ValueError, match="no time beside the date"):
+        read_moment("08/05/2031", None, DAY)
+    assert (
+        read_end("10:00", at, DAY)
+        == read_end("08/05/2031 10:00", at, DAY)
+        == datetime.fromisoformat("2031-05-08 10:00")
+    )
+
+
+def test_names() -> None:
+    assert split_name("Mia  Nguyen") == split_name("Nguyen, Mia") == ("Mia", "Nguyen")
+    assert split_name("Mia van der Berg") == ("Mia van der", "Berg")
+    assert split_title("Dr. Helen Marsh") == ("Dr.", "Helen", "Marsh")
+    assert split_title("Helen Marsh") == ("", "Helen", "Marsh")
+    assert folded("DR. Helen  marsh") == folded("Dr Helen Marsh")
+
+
+COMPLETE = Matching(
+    dates=DAY,
+    columns={"date": "when", "name": "who", "type": "what"},
+    same={"business": "North", "practitioner": "Dr Marsh"},
+)
+
+
+def test_a_matching_says_what_is_still_to_be_said() -> None:
+    assert COMPLETE.find_problem() is None
+    assert matching_from(COMPLETE.as_json()) == COMPLETE
+    for wrong, field in (
+        (Matching(), "dates"),
+        (Matching(dates=DAY), "date"),
+        (Matching(dates=DAY, columns={"date": "when"}), "name"),
+        (Matching(dates=DAY, columns={"date": "d", "name": "n", "last_name": "l"}), "name"),
+        (Matching(dates=DAY, columns={"date": "d", "name": "n"}), "business"),
+        (Matching(dates=DAY, columns={**COMPLETE.columns, "email": "who"}, same=COMPLETE.same), "name"),
+    ):
+        assert (wrong.find_problem() or ("", ""))[0] == field
