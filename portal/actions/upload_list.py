@@ -74,7 +74,7 @@ class Understood:
     appointment_id: str
     starts: datetime
     ends: datetime | None
-    is_cancelled: bool | None
+    is_cancelled: bool
 
     @property
     def name(self) -> str:
@@ -116,7 +116,7 @@ def understand(record: Record, matching: Matching) -> Understood:
     numbers = {type_: read(field, read_text) for field, type_ in _NUMBERS.items() if field in matching.columns}
     places = {place: read(place, _read_name, matching.same.get(place, "")) for place in PLACES}
     words = {folded(word) for word in matching.cancelled.split(",")}
-    is_cancelled = read("status", lambda text: folded(text) in words)
+    is_cancelled = read("status", lambda text: folded(text) in words, False)
     patient_id = read("patient_id", _read_id) or _id_of(patient, numbers)
     appointment_id = read("appointment_id", _read_id)
     if faults:
@@ -216,7 +216,7 @@ class _List:
         self._session = session
         self._name = name
         self._matching = matching
-        self._at = at
+        self._at = at.isoformat()
         self._report = report
         self._rejected = rejected
         self._scratch = stack.enter_context(Scratch())
@@ -267,14 +267,13 @@ class _List:
         """What is wrong with its times; else it is written."""
         ends = row.ends or row.starts + timedelta(minutes=self._places.minutes_of(places["type"]))
         before = _exported(stored, Appointment.IMPORTED_FIELDS) if stored else {}
-        cancelled = before.get("cancelled_at")
-        if row.is_cancelled is not None:
-            cancelled = (cancelled or as_json(self._at)) if row.is_cancelled else None
+        # An appointment that is listed stands, unless its row says that it is cancelled.
+        cancelled = before.get("cancelled_at") or self._at if row.is_cancelled else None
         times = {
             "starts_at": f"{row.starts:%Y-%m-%d %H:%M}",
             "ends_at": f"{ends:%Y-%m-%d %H:%M}",
-            "booked_at": before.get("booked_at") or as_json(self._at),
-            "cancelled_at": cancelled or "",
+            "booked_at": _in_seconds(before.get("booked_at") or self._at),
+            "cancelled_at": _in_seconds(cancelled) if cancelled else "",
         }
         _, faults = read_times(times, self._places.zone_of(places["business"]))
         if faults:
@@ -345,6 +344,11 @@ class _List:
             if rows := self._places.new_rows(place):
                 self._open(table).writerows(rows)
         return Converted(self._places.creates(), self._read, self._left_out, self._problems)
+
+
+def _in_seconds(at: str) -> str:
+    """As an export writes it."""
+    return datetime.fromisoformat(at).isoformat(timespec="seconds")
 
 
 def _said(row: Understood) -> dict[str, Any]:

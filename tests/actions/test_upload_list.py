@@ -62,12 +62,12 @@ def matched(id_: int, matching: Matching = MATCHING) -> None:
     go_on(PRACTICE, id_, show_matching(PRACTICE, id_).fingerprint, DANA, NOW)
 
 
-def import_list(*rows: str, matching: Matching = MATCHING) -> Upload:
-    id_ = upload(a_list(*rows), "list.csv")
+def import_list(*rows: str, matching: Matching = MATCHING, now: datetime = NOW, **choices: bool) -> Upload:
+    id_ = upload(a_list(*rows), "list.csv", now=now)
     matched(id_, matching)
-    assert work(id_).state is UploadState.CHECKED, look(id_).refusal
-    agree(id_)
-    return work(id_)
+    assert work(id_, now=now).state is UploadState.CHECKED, look(id_).refusal
+    agree(id_, **choices)
+    return work(id_, now=now)
 
 
 def appointments() -> list[tuple[object, ...]]:
@@ -204,6 +204,16 @@ def test_an_empty_list_is_refused_and_a_long_line_named(clinic: Clinic, content:
         assert done.state is UploadState.REFUSED and says in (done.refusal or "")
     else:
         assert "longer than 64 KB" in (done.found or {})["problems"][0]["cause"]
+
+
+def test_an_appointment_that_comes_back_into_the_list_stands_again(clinic: Clinic) -> None:
+    late = NOW.replace(microsecond=123456)  # as the clock shows it
+    import_list(ROWS[0], now=late)
+    import_list(ROWS[1], now=late, withdraws_missing=True)
+    assert [row[-1] for row in appointments()] == [True, True]
+    columns = {field: column for field, column in MATCHING.columns.items() if field != "status"}
+    import_list(*ROWS, now=late, matching=replace(MATCHING, columns=columns))
+    assert [row[-1] for row in appointments()] == [False, False]
 
 
 def test_two_of_one_name_are_not_guessed(clinic: Clinic) -> None:
