@@ -1,7 +1,7 @@
 """When the practice's reminders go: the hour of the first attempt, and how many days ahead."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
@@ -66,13 +66,13 @@ def _effects(session: Session, old: ReminderTimes, new: ReminderTimes, now: date
     for days, say in ((missed, _missed), (again, _again)):
         if days:
             to_come = sum(store.reminders.count_to_come(session, days).values())
-            says.append(say(to_come, _in_words(list(days.values()))))
+            says.append(say(to_come, _in_words(list(days.values()), now)))
     return says
 
 
 def _first(days: ChangedDays, business: Business, now: datetime) -> str:
     today = local(now, business.timezone).date()
-    return f"The next go {day(days.due_on, today)}, for the appointments of {day(days.first, None)}."
+    return f"The next go {day(days.due_on, today)}, for the appointments of {_date(days.first, now)}."
 
 
 def _missed(to_come: int, days: str) -> str:
@@ -92,7 +92,13 @@ def _again(to_come: int, days: str) -> str:
     return says
 
 
-def _in_words(spans: Sequence[Days]) -> str:
+def _in_words(spans: Sequence[Days], now: datetime) -> str:
     """Over all businesses: Friday 9 May; Friday 9 May to Saturday 10 May."""
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)
-    return day(first, None) if first == last else f"{day(first, None)} to {day(last, None)}"
+    return _date(first, now) if first == last else f"{_date(first, now)} to {_date(last, now)}"
+
+
+def _date(of: date, now: datetime) -> str:
+    """Friday 9 May, with its year where that is another."""
+    full = day(of, None)
+    return full.rpartition(" ")[0] if of.year == now.year else full

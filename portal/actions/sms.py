@@ -10,6 +10,7 @@ from portal.actions.reminder_times import times_of
 from portal.core.reminder_times import ReminderTimes
 from portal.core.senders import SenderCheck, check_sender
 from portal.store.changes import (
+    ALARM_SHARE,
     COUNTRIES,
     CREDITS,
     DEFAULT_PREFERENCE,
@@ -17,6 +18,7 @@ from portal.store.changes import (
     REMINDER_TIMES,
     SENDER,
     SENDING,
+    TEXT_HOURS,
     Change,
     Subject,
 )
@@ -24,7 +26,7 @@ from portal.store.credits import Billed, CreditEntry
 from portal.store.practices import Practice
 
 _MOST_BILLED = 20
-_FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME)
+_FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME, TEXT_HOURS, ALARM_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

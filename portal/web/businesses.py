@@ -60,7 +60,7 @@ def add() -> ResponseReturnValue:
         business_id = businesses.add_business(g.practice.id, _details(), who=who(), now=clock.now())
     except SettingRefused as problem:
         return refused(new, str(problem), problem.field)
-    own = url_for(".show", business_id=business_id, row="details")
+    own = url_for(".show", business_id=business_id, row="added")
     if request.headers.get("HX-Request"):
         return "", 200, {"HX-Redirect": own}
     return redirect(own, 303)

@@ -40,7 +40,7 @@ def add() -> ResponseReturnValue:
         practitioner_id = practitioners.add_practitioner(g.practice.id, _name(), who=who(), now=clock.now())
     except SettingRefused as problem:
         return refused(index, str(problem), problem.field)
-    own = url_for(".show", practitioner_id=practitioner_id, row="name")
+    own = url_for(".show", practitioner_id=practitioner_id, row="added")
     if request.headers.get("HX-Request"):
         return "", 200, {"HX-Redirect": own}
     return redirect(own, 303)

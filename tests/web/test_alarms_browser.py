@@ -70,7 +70,7 @@ def test_from_an_alarm_to_what_mends_it(open_page: Open, scripts: bool) -> None:
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_hours_are_changed_in_place(open_page: Open, scripts: bool) -> None:
     page = open_page("/settings/sms", scripts=scripts)
-    page.get_by_label("From").select_option("9")
+    page.get_by_label("From", exact=True).select_option("9")
     page.get_by_label("Until").select_option("18")
     page.get_by_role("button", name="Change the hours").click()
     expect(page.get_by_role("status").filter(has_text="Texts by staff go from 9am to 6pm.")).to_be_visible()

@@ -84,7 +84,7 @@ def test_when_reminders_go_is_changed_only_as_it_was_read(
     client: FlaskClient, clinic: Clinic, headers: dict[str, str]
 ) -> None:
     says, confirms = asked(client, TIMES, "reminder-times", headers, window_start="10", lead_days="2")
-    assert "1 reminder for the appointments of Thursday 8 May 2031 will not go by themselves" in says
+    assert "1 reminder for the appointments of Thursday 8 May will not go by themselves" in says
     # Ticked, and then chosen otherwise: what that does was not read yet.
     asked(client, TIMES, "reminder-times", headers, window_start="10", lead_days="3", confirm=confirms)
     assert practice().lead_days == 1
@@ -176,9 +176,9 @@ def test_a_business_is_added_and_changed(client: FlaskClient, clinic: Clinic, he
     fields = {"name": "South", "timezone": "Australia/Perth", "contact_number": "08 5550 1111"}
     answer = client.post("/settings/businesses/new", data={"row": "details"} | fields, headers=headers)
     own = answer.headers["HX-Redirect"] if headers else answer.location
-    assert own == "/settings/businesses/2?row=details"
+    assert own == "/settings/businesses/2?row=added"
     page = in_one_line(client.get(own).text)
-    assert "Done. The details are saved. Reminders at this business are on." in page
+    assert "Done. Appointments can be made there, and their reminders are on." in page
     assert "Added by Dana Owner, today, 8:05am." in page
     assert "South" in client.get("/settings/businesses").text
 
@@ -201,7 +201,7 @@ def test_a_practitioner_is_added_and_renamed(client: FlaskClient, clinic: Clinic
     assert 'value="Mary"' in refused.text
     fields = {"title": "Ms", "first_name": "Mary", "last_name": "Abel"}
     answer = client.post(PATHS[4], data={"row": "add"} | fields, headers=headers)
-    assert (answer.headers["HX-Redirect"] if headers else answer.location) == "/settings/practitioners/2?row=name"
+    assert (answer.headers["HX-Redirect"] if headers else answer.location) == "/settings/practitioners/2?row=added"
     page = save(client, PRACTITIONER, "name", headers, title="", first_name="Helen", last_name="O'Marsh")
     assert "Done." in page
     assert "Changed by Dana Owner, today, 10:05am." in page
@@ -261,3 +261,20 @@ def test_patients_without_a_wish_are_counted_by_an_index(client: FlaskClient, cl
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     assert any("COVERING INDEX ix_patients_preference" in row for row in plan), plan
     assert not [row for row in plan if re.match(r"SCAN (patients|appointments|messages)", row)], plan
+
+
+@with_and_without_scripts
+def test_hours_and_share_are_shown_with_who_and_when(
+    client: FlaskClient, clinic: Clinic, headers: dict[str, str]
+) -> None:
+    for path, row, fields in (
+        ("/settings/sms/hours", "hours", {"begin": "9", "end": "18"}),
+        ("/settings/sms/alarm-share", "alarm-share", {"share": "30"}),
+    ):
+        page = save(client, path, row, headers, **fields)
+        assert "Changed by Dana Owner, today, 10:05am. Done." in page
+    for path, row, field in (
+        ("/settings/sms/hours", "hours", "begin"),
+        ("/settings/sms/alarm-share", "alarm-share", "share"),
+    ):
+        assert client.post(path, data={"row": row, field: "x"}, headers=headers).status_code == 422
