@@ -36,6 +36,7 @@ def a_practice(id: str = "riverside", *, credits: int = 100, **values: Any) -> P
         "sending": Sending.ON,
         "sender": "Clinic",
         "created_at": PASS_AT,
+        "live_since": None if values.get("sending") is Sending.REHEARSAL else PASS_AT - timedelta(days=30),
     }
     practice = Practice(id=id, **defaults | values)
     with store.everything(write=True) as session:

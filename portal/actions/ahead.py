@@ -15,7 +15,7 @@ from portal.core.reminders import Sending
 from portal.core.states import RETRIED_BY_PASS
 from portal.core.timing import PASSES_A_DAY, appointment_date, local
 from portal.store.facts import Reminder
-from portal.store.practices import Practice
+from portal.store.practices import Business, Practice
 from portal.store.today import LastPass
 
 FORECAST_DAYS = 7
@@ -26,19 +26,21 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The practice's clocks, what the last pass did, when its appointments were last updated, and whether a run of
-    the script has ever seen it."""
+    """The practice's businesses with their clocks, what the last pass did, when its appointments were last updated,
+    when staff last sent themselves a test text, and whether a run of the script has ever seen the practice."""
 
+    businesses: Sequence[Business]
     clocks: Sequence[BusinessClock]
     last_pass: LastPass | None
     updated_at: datetime | None
+    tested_at: datetime | None
     has_run: bool
 
 
 def read_times(session: Session, practice: Practice) -> Times:
     """In two queries. Where no run of the script has seen any business, the practice is watched from its beginning:
     that cron was never set up must not stay unseen."""
-    businesses, updated_at = store.today.list_businesses(session)
+    businesses, updated_at, tested_at = store.today.list_businesses(session)
     zones = {business.timezone for business in businesses}
     # Today's and yesterday's passes of every zone, and some to spare.
     hours, last_pass = store.today.list_hours(session, 3 * PASSES_A_DAY * max(1, len(zones)))
@@ -53,7 +55,7 @@ def read_times(session: Session, practice: Practice) -> Times:
         )
         for one in businesses
     ]
-    return Times(clocks, last_pass, updated_at, has_run)
+    return Times(businesses, clocks, last_pass, updated_at, tested_at, has_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,20 @@ def place(
         if pass_at:
             coming.append((pass_at, reminder))
         else:
-            unmet = None if reminder.message else due.unmet(reminder.booked_at, reminder.cancelled_at)
+            unmet = None if reminder.message else unmet_of(reminder, due)
             settled.append(Placed(reminder, None, unmet))
     coming.sort(key=lambda one: (one[0], one[1].starts_at, one[1].external_id))
     outcomes = decide_in_turn(practice, (reminder for _, reminder in coming))
     return [
         Placed(reminder, at, None, outcome) for (at, reminder), outcome in zip(coming, outcomes, strict=True)
     ] + settled
+
+
+def unmet_of(reminder: Reminder, due: DueDay) -> Reason:
+    """Why no pass met it. What another system has reminded, none had to."""
+    unmet = due.unmet(reminder.booked_at, reminder.cancelled_at)
+    was_elsewhere = reminder.facts.was_reminded_elsewhere and reminder.cancelled_at is None
+    return Reason.REMINDED_ELSEWHERE if was_elsewhere else unmet
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +139,22 @@ class Forecast:
         return any(need.is_part for need in self.days)
 
 
-def forecast(practice: Practice, now: datetime, days: int = FORECAST_DAYS) -> Forecast | None:
-    """Of the reminders that go on so many days, from today on; None for a practice without a business. In six
-    queries, for at most `MOST` appointments."""
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The reminders that go on the days to come, placed. `today`: by the first business. `cut_from`: the day on which
+    they go from which on not all were looked at."""
+
+    times: Times
+    today: date
+    placed: Sequence[Placed]
+    cut_from: date | None
+
+
+def place_week(practice: Practice, now: datetime, days: int = FORECAST_DAYS) -> Week | None:
+    """From today on; None for a practice without a business. In six queries, for at most `MOST` appointments."""
     with store.reading(practice.id) as session:
-        clocks = read_times(session, practice).clocks
+        times = read_times(session, practice)
+        clocks = times.clocks
         if not clocks:
             return None
         todays = [local(now, clock.timezone).date() for clock in clocks]
@@ -146,13 +166,24 @@ def forecast(practice: Practice, now: datetime, days: int = FORECAST_DAYS) -> Fo
     if len(found) > MOST:
         cut_from = appointment_date(found[MOST].facts.details.starts_local.date(), -practice.lead_days)
         found = found[:MOST]
+    return Week(times, todays[0], place(practice, clocks, found, now), cut_from)
+
+
+def forecast(practice: Practice, now: datetime, days: int = FORECAST_DAYS) -> Forecast | None:
+    """Of the reminders that go on so many days, from today on; None for a practice without a business. In six
+    queries, for at most `MOST` appointments."""
+    week = place_week(practice, now, days)
+    return forecast_of(practice, week) if week else None
+
+
+def forecast_of(practice: Practice, week: Week) -> Forecast:
     sends = [
         (one.pass_at, one.reminder.timezone, one.outcome.decision.parts, Reason.NO_CREDITS not in one.outcome.reasons)
-        for one in place(practice, clocks, found, now)
+        for one in week.placed
         if one.pass_at
         and one.outcome
         and one.outcome.decision.parts
         and one.outcome.reasons in ((), (Reason.NO_CREDITS,))
     ]
-    has_zones = len({clock.timezone for clock in clocks}) > 1
-    return Forecast(practice.credits, todays[0], has_zones, needs(sends, cut_from))
+    has_zones = len({clock.timezone for clock in week.times.clocks}) > 1
+    return Forecast(practice.credits, week.today, has_zones, needs(sends, week.cut_from))

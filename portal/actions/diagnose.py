@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.ahead import unmet_of
 from portal.actions.queue_text import waits_until
 from portal.actions.remind import decide_in_turn
 from portal.actions.who import COMMAND_LINE
@@ -20,7 +21,7 @@ from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import PassHour, due_date, local
 from portal.core.wording import Changed, Context, recorded_reasons
 from portal.store.appointments import Appointment
-from portal.store.changes import CREDITS, REMINDER_TEMPLATE, SENDING, SMS_REMINDERS, Change, Key, Subject
+from portal.store.changes import CREDITS, LEFT_OUT, REMINDER_TEMPLATE, SENDING, SMS_REMINDERS, Change, Key, Subject
 from portal.store.facts import Found, Reminder
 from portal.store.messages import Message, MessageEvent
 from portal.store.patients import OptOut, Patient
@@ -74,7 +75,7 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
         reasons=message.reasons if message else (),
         recorded=_of_passes(decisions, times),
         message_id=message.id if message else None,
-        unmet=due.unmet(reminder.booked_at, cancelled_at) if is_unmet else None,
+        unmet=unmet_of(reminder, due) if is_unmet else None,
         is_cancelled=cancelled_at is not None and next_pass_at is None,
         is_refused=outcome.reasons == (Reason.PROVIDER_REFUSED,),
         is_by_staff=message is not None and message.written_by is not None,
@@ -128,6 +129,7 @@ def _changeable(found: Found) -> dict[Key, tuple[Reason, ...]]:
     patient, business, type_ = found.patient.id, found.business.id, found.type.id
     return {
         (Subject.PRACTICE, None, SENDING): (Reason.SENDING_OFF,),
+        (Subject.PRACTICE, None, LEFT_OUT): (Reason.REMINDED_ELSEWHERE,),
         (Subject.BUSINESS, business, SMS_REMINDERS): (Reason.BUSINESS_REMINDERS_OFF,),
         (Subject.APPOINTMENT_TYPE, type_, REMINDER_TEMPLATE): (Reason.NO_TEMPLATE,),
         (Subject.PATIENT, patient, contacts.NUMBER): (
@@ -169,6 +171,7 @@ def _context(
         template_problem=(found.template.problem or "") if found.template else "",
         sending=practice.sending,
         sending_changed=there(practice.sending_changed_at),
+        left_out_until=practice.left_out_until,
         sender=practice.sender,
         numbers=facts.numbers,
         out_of_service=there(_out_of_service_since(found)),

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.diagnose import NoSuchAppointment, case_of, list_events, opt_out_that_holds
-from portal.core.diagnosis import MENDED_WITH, Diagnosis, examine
+from portal.core.diagnosis import Diagnosis, examine, mended_with
 from portal.core.numbers import PhoneType
 from portal.core.phrases import plain
 from portal.core.reasons import Reason
@@ -79,7 +79,8 @@ def explain_found(session: Session, found: Found, now: datetime, allowed: Collec
     case = case_of(session, found, events, now)
     diagnosis = examine(case, now)
     crossed = {check.code for check in diagnosis.checks if not check.ok}
-    wanted = {MENDED_WITH[code] for code in crossed}
+    needs = mended_with(found.practice.may_resume)
+    wanted = {needs[code] for code in crossed}
     choices = None
     if Permission.SETTINGS in allowed and crossed & {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE}:
         practice, zone = found.practice, found.business.timezone

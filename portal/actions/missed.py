@@ -81,7 +81,9 @@ def _record(session: Session, practice: Practice, business: Business, day: date,
             appointments=len(unmet),
         )
     )
-    ids = store.messages.record_reminders(session, [_row(appointment, at, now) for appointment in unmet])
+    why = {appointment.id: _why(practice, appointment) for appointment in unmet}
+    rows = [_row(appointment, why[appointment.id], at, now) for appointment in unmet]
+    ids = store.messages.record_reminders(session, rows)
     store.messages.record_events(
         session,
         [
@@ -90,14 +92,22 @@ def _record(session: Session, practice: Practice, business: Business, day: date,
                 "message_id": message_id,
                 "at": at,
                 "event": Status.NOT_SENT.value,
-                "detail": Reason.NO_PASS_RAN.value,
+                "detail": why[appointment_id].value,
             }
-            for message_id in ids.values()
+            for appointment_id, message_id in ids.items()
         ],
     )
 
 
-def _row(appointment: Appointment, at: datetime, now: datetime) -> dict[str, object]:
+def _why(practice: Practice, appointment: Appointment) -> Reason:
+    """What another system has reminded, no pass had to meet."""
+    left_out, booked_at = practice.left_out, max(appointment.booked_at, appointment.moved_at or appointment.booked_at)
+    if left_out is not None and left_out.covers(appointment.starts_on, booked_at):
+        return Reason.REMINDED_ELSEWHERE
+    return Reason.NO_PASS_RAN
+
+
+def _row(appointment: Appointment, why: Reason, at: datetime, now: datetime) -> dict[str, object]:
     own = identity(
         appointment.practice_id,
         appointment.business_id,
@@ -106,4 +116,4 @@ def _row(appointment: Appointment, at: datetime, now: datetime) -> dict[str, obj
         appointment.revision,
         now,
     )
-    return own | {"status": Status.NOT_SENT, "reasons": (Reason.NO_PASS_RAN,), "charged": 0, "pass_at": at}
+    return own | {"status": Status.NOT_SENT, "reasons": (why,), "charged": 0, "pass_at": at}

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.ahead import unmet_of
 from portal.actions.diagnose import find_due_day
 from portal.actions.remind import decide_in_turn
 from portal.core.reasons import Reason
@@ -107,7 +108,7 @@ def _place(session: Session, practice: Practice, business: Business, day: date, 
         pass_at = due.next_pass_at(booked_at, cancelled_at) if may_try else None
         if may_try and pass_at is None and cancelled_at is not None:
             continue
-        yield _Placed(reminder, patient_id, business, pass_at, due.unmet(booked_at, cancelled_at))
+        yield _Placed(reminder, patient_id, business, pass_at, unmet_of(reminder, due))
 
 
 def _settled(one: _Placed) -> Line:

@@ -109,7 +109,12 @@ class Day:
 
     @property
     def to_mend(self) -> tuple[Group, ...]:
-        return tuple(group for group in self.groups if not group.is_wish)
+        return tuple(group for group in self.groups if not group.is_wish and group is not self.elsewhere)
+
+    @property
+    def elsewhere(self) -> Group | None:
+        """Whom another system has reminded: nothing is to be done for them."""
+        return next((group for group in self.groups if group.reason is Reason.REMINDED_ELSEWHERE), None)
 
     @property
     def wishes(self) -> tuple[Group, ...]:
@@ -185,7 +190,7 @@ def _day(day: date, passes: Sequence[NextPass], placed: Sequence[Placed], now: d
     for one in passes:
         of_zone.setdefault((one.clock.timezone, one.at), []).append(one)
     lines = sorted(
-        ((_line(one), one) for one in placed), key=lambda pair: (pair[0].starts_local, pair[0].appointment_id)
+        ((line_of(one), one) for one in placed), key=lambda pair: (pair[0].starts_local, pair[0].appointment_id)
     )
     coming = [line for line, one in lines if one.pass_at]
     settled = [line for line, one in lines if not one.pass_at and one.reminder.message]
@@ -195,7 +200,7 @@ def _day(day: date, passes: Sequence[NextPass], placed: Sequence[Placed], now: d
         times=tuple(Times(same[0], tuple(one.clock.name for one in same)) for same in of_zone.values()),
         will=tuple(line for line in coming if line.status is Status.QUEUED),
         did=tuple(line for line in settled if line.status in REACHED | ON_ITS_WAY),
-        groups=_groups(line for line in coming if line.status is not Status.QUEUED),
+        groups=groups_of(line for line in coming if line.status is not Status.QUEUED),
         stopped=tuple(
             line
             for line in settled
@@ -204,7 +209,7 @@ def _day(day: date, passes: Sequence[NextPass], placed: Sequence[Placed], now: d
     )
 
 
-def _line(one: Placed) -> Line:
+def line_of(one: Placed) -> Line:
     reminder, message, outcome = one.reminder, one.reminder.message, one.outcome
     facts, details = reminder.facts, reminder.facts.details
     status, reasons = (message.status, message.reasons) if message else (None, ())
@@ -228,12 +233,13 @@ def _line(one: Placed) -> Line:
     )
 
 
-def _groups(lines: Iterable[Line]) -> tuple[Group, ...]:
+def groups_of(lines: Iterable[Line]) -> tuple[Group, ...]:
     groups: dict[tuple[Reason, str], list[Line]] = {}
     for line in lines:
         reason = line.reasons[0]
-        # Who asked for no texts is not chased for a mobile number either.
-        reason = next((one for one in line.reasons if one in WISHES), reason)
+        # Who asked for no texts is not chased for a mobile number either, nor whom another system has reminded.
+        if reason is not Reason.REMINDED_ELSEWHERE:
+            reason = next((one for one in line.reasons if one in WISHES), reason)
         subject = {
             Reason.BUSINESS_REMINDERS_OFF: line.business,
             Reason.NO_TEMPLATE: line.appointment_type,
@@ -254,7 +260,7 @@ def find_missed(clocks: Iterable[BusinessClock], practice: Practice, now: dateti
 def _too_late(placed: Iterable[Placed], now: datetime) -> tuple[Line, ...]:
     """Those ahead that no pass has met and none will."""
     lines = [
-        _line(one)
+        line_of(one)
         for one in placed
         if one.unmet in (Reason.BOOKED_TOO_LATE, Reason.NO_PASS_RAN) and one.reminder.starts_at > now
     ]

@@ -13,6 +13,7 @@ from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who, note_change
 from portal.core.ahead import BusinessClock
 from portal.core.reasons import Reason
+from portal.core.reminders import Sending
 from portal.core.replies import Meaning
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.store.changes import Subject
@@ -67,7 +68,7 @@ def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
         rows = store.worklist.list_stopped(session, _STOPPED, since, now, _MOST)
         declined = store.inbox.list_unread_meaning(session, DECLINES, MOST_SHOWN)
-    stands = [row for row in rows if _is_mishap(row) and not _is_tried_again(row, practice, clocks, now)]
+    stands = [row for row in rows if _is_mishap(row, practice) and not _is_tried_again(row, practice, clocks, now)]
     open_ = [row for row in stands if not row.is_dealt_with]
     done = [row for row in stands if row.is_dealt_with]
     open_.sort(key=lambda row: (row.starts_at is None, row.starts_at or now, row.message.id))
@@ -75,11 +76,22 @@ def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
     return Worklist(declined, open_, done[:MOST_SHOWN], Counter(row.message.status for row in open_))
 
 
-def _is_mishap(row: Row) -> bool:
+def _is_mishap(row: Row, practice: Practice) -> bool:
     message = row.message
+    if _was_paused(message, practice):
+        return True
     # Whoever of the staff wrote it takes it to have gone.
     is_news = message.status is not Status.NOT_SENT or message.written_by is not None
     return is_news or _MENDABLE.issuperset(message.reasons)
+
+
+def _was_paused(message: Message, practice: Practice) -> bool:
+    """Held back by a pause that is over; while it lasts, what it holds back has a page of its own."""
+    was_live = (
+        practice.live_since is not None and message.pass_at is not None and message.pass_at >= practice.live_since
+    )
+    is_only_that = (_MENDABLE | {Reason.SENDING_OFF}).issuperset(message.reasons)
+    return practice.sending is Sending.ON and was_live and is_only_that
 
 
 def _is_tried_again(row: Row, practice: Practice, clocks: Mapping[int, BusinessClock], now: datetime) -> bool:

@@ -29,6 +29,7 @@ ON_ITS_WAY = frozenset({Status.QUEUED, Status.SENDING})
 # What a role must be allowed to mend each cause.
 MENDED_WITH: Mapping[Reason, Permission] = {
     Reason.SENDING_OFF: Permission.SETTINGS,
+    Reason.REMINDED_ELSEWHERE: Permission.SEND,
     Reason.BUSINESS_REMINDERS_OFF: Permission.SETTINGS,
     Reason.NO_TEMPLATE: Permission.SETTINGS,
     Reason.NO_MOBILE_NUMBER: Permission.PATIENTS,
@@ -42,6 +43,11 @@ MENDED_WITH: Mapping[Reason, Permission] = {
     Reason.DAILY_LIMIT: Permission.SEND,
     Reason.NO_CREDITS: Permission.CREDITS,
 }
+
+
+def mended_with(may_resume: bool) -> Mapping[Reason, Permission]:
+    """`may_resume`: sending is off by a pause, which whoever may pause may end; going live is the owner's."""
+    return {**MENDED_WITH, Reason.SENDING_OFF: Permission.SEND} if may_resume else MENDED_WITH
 
 
 @dataclass(frozen=True, slots=True)

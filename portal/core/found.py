@@ -11,6 +11,7 @@ from portal.core.wording import MOST_NUMBERS, Context
 # Reasons with one label are two sides of one question.
 LABELS: Mapping[Reason, str] = {
     Reason.SENDING_OFF: "Sending",
+    Reason.REMINDED_ELSEWHERE: "Sending",
     Reason.BUSINESS_REMINDERS_OFF: "Business",
     Reason.NO_TEMPLATE: "Appointment type",
     Reason.NO_MOBILE_NUMBER: "Mobile number",
@@ -28,7 +29,7 @@ LABELS: Mapping[Reason, str] = {
 def found(reason: Reason, c: Context) -> str:
     """What the check found where the reason does not hold."""
     match reason:
-        case Reason.SENDING_OFF:
+        case Reason.SENDING_OFF | Reason.REMINDED_ELSEWHERE:
             return "On for the practice"
         case Reason.BUSINESS_REMINDERS_OFF:
             return f"{plain(c.business) or 'The business'} sends reminders"

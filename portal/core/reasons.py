@@ -6,6 +6,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     # Asked of a message that is due.
     SENDING_OFF = "sending-off"
+    REMINDED_ELSEWHERE = "reminded-elsewhere"
     BUSINESS_REMINDERS_OFF = "business-reminders-off"
     NO_TEMPLATE = "no-template"
     NO_MOBILE_NUMBER = "no-mobile-number"

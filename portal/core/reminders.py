@@ -3,6 +3,7 @@ again just before sending, the preview shows it and the diagnosis explains it.""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
 
 from portal.core.numbers import PhoneNumber, PhoneType, find_textable, number_to_text
@@ -51,6 +52,7 @@ class Facts:
     is_marketing: bool = False
     is_test: bool = False  # what staff send to themselves
     has_consented: bool = False  # to marketing
+    was_reminded_elsewhere: bool = False
 
     @property
     def effective_preference(self) -> Preference:
@@ -106,6 +108,7 @@ class Rule:
 
 POLICY: tuple[Rule, ...] = (
     Rule(Reason.SENDING_OFF, _is_off, True),
+    Rule(Reason.REMINDED_ELSEWHERE, lambda f: f.was_reminded_elsewhere, False),
     Rule(Reason.BUSINESS_REMINDERS_OFF, lambda f: not f.business_reminders_on, False),
     Rule(Reason.NO_TEMPLATE, lambda f: f.template is None, False),
     Rule(Reason.NO_MOBILE_NUMBER, lambda f: not _has_mobile(f), True),
@@ -160,6 +163,21 @@ def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
     parts = count_parts(text)
     short = (Reason.NO_CREDITS,) if credits < parts else ()
     return Decision(short, _number(facts), text, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a practice says when it goes live: another system has reminded the appointments up to a day.
+
+    `until`: the last local date of theirs. `said_at`: what was booked, or moved, later is not meant.
+    """
+
+    until: date
+    said_at: datetime
+
+    def covers(self, starts_on: date, booked_at: datetime) -> bool:
+        """`booked_at`: or moved to its time."""
+        return starts_on <= self.until and booked_at <= self.said_at
 
 
 def cost(facts: Facts) -> int | None:

@@ -48,6 +48,7 @@ class Context:
     template_problem: str = ""  # why the draft cannot be used
     sending: Sending | None = None
     sending_changed: datetime | None = None
+    left_out_until: date | None = None  # the last day of those that another system has reminded
     sender: str = ""
     numbers: Sequence[PhoneNumber] | None = None
     out_of_service: datetime | None = None  # when the phone company said so of the number that would be texted
@@ -111,12 +112,20 @@ def _sending_off(c: Context) -> Words:
     if c.sending is Sending.REHEARSAL:
         says = "You are rehearsing: the portal shows who would be texted, and texts nobody."
         says += _by("Set so", Reason.SENDING_OFF, c)
-        return Words(heading, says, "Go live", "/settings/sms")
+        return Words(heading, says, "Go live", "/going-live")
     if c.sending is Sending.PAUSED and Reason.SENDING_OFF in c.changes:
-        return Words(heading, _by("Paused", Reason.SENDING_OFF, c).strip(), "Switch on", "/settings/sms")
+        return Words(heading, _by("Paused", Reason.SENDING_OFF, c).strip(), "Switch on", "/sending")
     since = f" {on(c.sending_changed.date(), c.today)}" if c.sending_changed else ""
     says = f"Paused{since}." if c.sending is Sending.PAUSED else "It is paused, or the practice is rehearsing."
-    return Words(heading, says, "Switch on", "/settings/sms")
+    return Words(heading, says, "Switch on", "/sending")
+
+
+def _reminded_elsewhere(c: Context) -> Words:
+    heading = f"Another system has reminded {plain(c.first_name) or 'the patient'}"
+    changed = c.changes.get(Reason.REMINDED_ELSEWHERE)
+    up_to = f" up to {day(c.left_out_until, c.today)}" if c.left_out_until else ""
+    says = f"{plain(changed.by) if changed else 'The practice'} left out appointments{up_to} when going live."
+    return Words(heading, says, _text_now(c), c.text_place)
 
 
 def _business_off(c: Context) -> Words:
@@ -325,6 +334,7 @@ def _provider_account(c: Context) -> Words:
 
 _REASONS: Mapping[Reason, Callable[[Context], Words]] = {
     Reason.SENDING_OFF: _sending_off,
+    Reason.REMINDED_ELSEWHERE: _reminded_elsewhere,
     Reason.BUSINESS_REMINDERS_OFF: _business_off,
     Reason.NO_TEMPLATE: _no_template,
     Reason.NO_MOBILE_NUMBER: _no_mobile_number,

@@ -26,6 +26,7 @@ class Subject(StrEnum):
 
 # Fields of settings; a patient's are in `core/contacts.py`.
 SENDING = "sending"  # of the practice
+LEFT_OUT = "reminded_elsewhere"
 IMPORT = "import"
 CREDITS = "credits"
 TEXT_HOURS = "text_hours"

@@ -8,18 +8,18 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, and_, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal.core.ahead import day_begins
 from portal.core.broadcasts import Whom
 from portal.core.reasons import Reason
 from portal.core.reminders import Facts
-from portal.core.states import HANDED_OVER, RETRIED_BY_PASS, Status
+from portal.core.states import HANDED_OVER, RETRIED_BY_PASS, Kind, Status
 from portal.core.text import Details, Template, TemplateError, compile_template
 from portal.core.timing import due_date
 from portal.store.appointments import Appointment
-from portal.store.messages import Message, is_its_reminder
+from portal.store.messages import Message, MessageEvent, has_reason, is_its_reminder
 from portal.store.parts import Parts
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner, SmsTemplate
@@ -65,6 +65,7 @@ class Reminder:
 
 
 _DAY = timedelta(days=1)
+_LONGEST_WAIT = timedelta(days=2)  # of a reminder, from its first pass until it goes or not
 # What counts towards the texts of a day. Of two that wait, neither stands in the other's way: the pass that queued
 # both has counted them.
 _SPOKEN_FOR = HANDED_OVER | {Status.QUEUED}
@@ -210,6 +211,33 @@ def list_to_decide(
         or_(Message.id.is_(None), Message.status.in_(RETRIED_BY_PASS)),
     )
     return _read(session, practice, wanted.order_by(Appointment.starts_on, Appointment.id).limit(most))
+
+
+def list_held_back(session: Session, practice: Practice, since: datetime, most: int) -> list[Reminder]:
+    """The reminders that were not sent because sending was off, as was decided since then. The last so many."""
+    was_decided = (
+        select(MessageEvent.id)
+        .where(
+            MessageEvent.message_id == Message.id,
+            MessageEvent.at >= since,
+            MessageEvent.event == Status.NOT_SENT.value,
+        )
+        .exists()
+    )
+    held = (
+        select(Message.id)
+        .where(
+            Message.created_at >= since - _LONGEST_WAIT,
+            Message.status == Status.NOT_SENT,
+            text(f"messages.{has_reason(Reason.SENDING_OFF)}"),
+            Message.kind == Kind.REMINDER,
+            was_decided,
+        )
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(most)
+        .correlate(None)
+    )
+    return _list(session, practice, Message.id.in_(held))
 
 
 def list_of_whom(session: Session, practice: Practice, whom: Whom, now: datetime) -> list[Reminder]:
@@ -413,6 +441,7 @@ def _reminder(
         *message,
     ) = row
     theirs = texts.get((patient_id, *_day_of(row, practice)), frozenset())
+    left_out, booked_or_moved_at = practice.left_out, max(booked_at, moved_at or booked_at)
     return Reminder(
         appointment_id,
         external_id,
@@ -421,7 +450,7 @@ def _reminder(
         revision,
         timezone,
         starts_at,
-        max(booked_at, moved_at or booked_at),
+        booked_or_moved_at,
         cancelled_at,
         Facts(
             sending=practice.sending,
@@ -449,6 +478,7 @@ def _reminder(
             ),
             texts_that_day=len(theirs - {message[0]}),
             has_consented=consented_on is not None,
+            was_reminded_elsewhere=left_out is not None and left_out.covers(starts_wall.date(), booked_or_moved_at),
         ),
         MessageState(*message) if message[0] is not None else None,
     )

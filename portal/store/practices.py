@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ColumnElement, Date, Index, Text, UniqueConstraint, select, text, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from portal.core.reminders import Preference, Sending
+from portal.core.reminders import LeftOut, Preference, Sending
 from portal.store.database import (
     Model,
     PracticeOwned,
@@ -26,6 +26,9 @@ class Practice(Imported, Model):
 
     `texts_from`, `texts_until`: the local hours between which texts by staff go. `alarm_share`: more per cent of a
     day's texts undelivered are an alarm.
+
+    `sending_changed_by`, `sending_note`: by whom and why, as people read it. `live_since`: from when on it sends,
+    pauses included; None while it rehearses. `left_out_until`, `left_out_at`: see `core.reminders.LeftOut`.
     """
 
     __tablename__ = "practices"
@@ -48,6 +51,11 @@ class Practice(Imported, Model):
     window_start: Mapped[int] = mapped_column(default=10)  # local hour
     sending: Mapped[Sending] = mapped_column(words(Sending), default=Sending.REHEARSAL)
     sending_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sending_changed_by: Mapped[str | None] = mapped_column(Text)
+    sending_note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    live_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    left_out_until: Mapped[date | None] = mapped_column(Date)
+    left_out_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sender: Mapped[str] = mapped_column(Text)  # up to 11 letters and digits, or a number in E.164
     texts_from: Mapped[int] = mapped_column(
         CheckConstraint("texts_from BETWEEN 0 AND 12", name="texts_from"), default=8, server_default="8"
@@ -78,6 +86,26 @@ class Practice(Imported, Model):
     def countries(self) -> frozenset[str]:
         """Those that the practice sends to."""
         return frozenset((self.country, *self.also_sends_to.split()))
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        if self.left_out_until is None or self.left_out_at is None:
+            return None
+        return LeftOut(self.left_out_until, self.left_out_at)
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the end of a pause is no going live."""
+        return self.sending is Sending.PAUSED and self.live_since is not None
+
+    def switch(self, sending: Sending, now: datetime, by: str | None, note: str = "") -> None:
+        """`by`: who, as people read it; None: an import."""
+        if sending is Sending.REHEARSAL:
+            self.live_since = None
+        elif Sending.ON in (sending, self.sending):
+            self.live_since = self.live_since or now
+        self.sending, self.sending_changed_at = sending, now
+        self.sending_changed_by, self.sending_note = by, note
 
 
 class Business(PracticeOwned, Imported, Model):

@@ -8,18 +8,20 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
-from portal.core.states import Status
+from portal.core.states import Kind, Status
 from portal.core.timing import PassHour
 from portal.store.appointments import Appointment
 from portal.store.imports import ImportRun
+from portal.store.messages import BUT_REMINDERS, Message
 from portal.store.passes import HandledHour, Pass
 from portal.store.patients import PhoneRow
 from portal.store.practices import AppointmentType, Business
 from portal.store.types import UtcDateTime
 
 
-def list_businesses(session: Session) -> tuple[Sequence[Business], datetime | None]:
-    """The practice's businesses, and when an import last updated its appointments: in one query."""
+def list_businesses(session: Session) -> tuple[Sequence[Business], datetime | None, datetime | None]:
+    """The practice's businesses, when an import last updated its appointments, and when staff last sent themselves a
+    test text: in one query."""
     updated_at = (
         select(ImportRun.at)
         .where(ImportRun.practice_id == Business.practice_id)
@@ -27,8 +29,20 @@ def list_businesses(session: Session) -> tuple[Sequence[Business], datetime | No
         .limit(1)
         .scalar_subquery()
     )
-    rows = session.execute(select(Business, updated_at).order_by(Business.id)).all()
-    return [business for business, _ in rows], rows[0][1] if rows else None
+    tested_at = (
+        select(Message.sent_at)
+        .where(
+            Message.practice_id == Business.practice_id,
+            Message.kind == Kind.TEST,
+            text(f"messages.{BUT_REMINDERS}"),  # as its index says it
+            Message.sent_at.is_not(None),
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(select(Business, updated_at, tested_at).order_by(Business.id)).all()
+    return [row[0] for row in rows], *(rows[0][1:] if rows else (None, None))
 
 
 @dataclass(frozen=True, slots=True)

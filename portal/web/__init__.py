@@ -22,6 +22,7 @@ from portal.web import (
     communications,
     diagnosis,
     first_run,
+    going_live,
     help,
     host,
     imports,
@@ -30,6 +31,7 @@ from portal.web import (
     patients,
     practitioners,
     replies,
+    sending,
     settings,
     sign_in,
     staff,
@@ -85,6 +87,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(imports.pages)
     app.register_blueprint(templates.pages)
     app.register_blueprint(host.pages)
+    app.register_blueprint(going_live.pages)
+    app.register_blueprint(sending.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
     app.register_blueprint(replies.pages)

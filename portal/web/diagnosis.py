@@ -9,7 +9,7 @@ from markupsafe import Markup
 from portal import clock
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.explain import Explanation, explain, name_who_may
-from portal.core.diagnosis import MENDED_WITH, REACHED
+from portal.core.diagnosis import MENDED_WITH, REACHED, mended_with
 from portal.core.phrases import clock_time, moment
 from portal.core.reasons import Reason
 from portal.core.roles import MAY
@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
 
 def who_mends(reason: Reason | None) -> str:
     """Who of the practice can, where the reader's role may not mend it; else empty."""
-    needed = MENDED_WITH.get(reason) if reason else None
+    needed = mended_with(g.practice.may_resume).get(reason) if reason else None
     if needed is None or current_user.may(needed):
         return ""
     if "who_may" not in g:
@@ -79,7 +79,7 @@ def context(explanation: Explanation, problem: str = "", field: str = "") -> dic
         "given": posted if problem else {},
         # Its answer renews the page around it too: what became of the message, and whether it can be sent again.
         "renews_page": is_on_message and "mended" in posted and not problem,
-        "mended_with": MENDED_WITH,
+        "mended_with": mended_with(explanation.found.practice.may_resume),
         "was_sent": explanation.diagnosis.status in REACHED | {Status.UNDELIVERED, Status.UNKNOWN},
         "support_contact": current_app.extensions["portal.settings"].support_contact,
     }

@@ -61,6 +61,7 @@ GOOD = Facts(
 # What makes each reason hold, and nothing else.
 BROKEN: dict[Reason, dict[str, Any]] = {
     Reason.SENDING_OFF: {"sending": Sending.REHEARSAL},
+    Reason.REMINDED_ELSEWHERE: {"was_reminded_elsewhere": True},
     Reason.BUSINESS_REMINDERS_OFF: {"business_reminders_on": False},
     Reason.NO_TEMPLATE: {"template": None},
     Reason.NO_MOBILE_NUMBER: {"numbers": (number("0491 570 156", PhoneType.HOME),)},
@@ -163,7 +164,7 @@ def test_the_fifth_text_of_a_day_goes_and_the_sixth_does_not() -> None:
 
 def test_staff_texts_are_asked_the_reasons_marked_so() -> None:
     not_asked = {Reason.BUSINESS_REMINDERS_OFF, Reason.NO_TEMPLATE, Reason.PREFERS_EMAIL, Reason.PREFERS_NONE}
-    not_asked.add(Reason.DAILY_LIMIT)
+    not_asked |= {Reason.DAILY_LIMIT, Reason.REMINDED_ELSEWHERE}
     assert {rule.reason for rule in POLICY if not rule.asked_of_staff} == not_asked == NOT_ASKED_OF_STAFF
 
 

@@ -65,7 +65,7 @@ def test_every_reason_has_words_whatever_is_known(reason: Reason, context: Conte
     assert said.says.endswith((".", '"'))
     assert "None" not in said.says or reason is Reason.NO_TEMPLATE
     assert bool(said.fix) == bool(said.place)
-    assert not said.place or said.place.startswith(("/patients", "/settings/", "/communications/"))
+    assert not said.place or said.place.startswith(("/patients", "/settings/", "/communications/", "/sending"))
 
 
 @pytest.mark.parametrize("reason", Reason)

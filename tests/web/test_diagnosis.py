@@ -120,16 +120,8 @@ def _opted_out(**values: Any) -> Callable[[], Clinic]:
 CAUSES = [
     Cause(
         Reason.SENDING_OFF,
-        _booked(sending=Sending.REHEARSAL),
-        "/settings/sms/sending",
-        {"confirm": "yes"},
-        "You are rehearsing",
-        (Subject.PRACTICE, "sending"),
-    ),
-    Cause(
-        Reason.SENDING_OFF,
         _booked(sending=Sending.PAUSED),
-        "/settings/sms/sending",
+        "/sending/resume",
         {"confirm": "yes"},
         "Paused.",
         (Subject.PRACTICE, "sending"),
@@ -254,6 +246,15 @@ def test_each_cause_is_found_and_mended_in_its_place_and_then_sent(
 
     run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
     assert status_of(clinic) == (Status.QUEUED, ())
+
+
+def test_while_rehearsing_it_leads_to_going_live(client: FlaskClient) -> None:
+    clinic = _booked(sending=Sending.REHEARSAL)()
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    page = client.get("/appointments/1").text
+    assert "You are rehearsing" in text_of(page)
+    assert '<a href="/going-live">Go live …</a>' in page
+    assert "/sending/resume" not in page
 
 
 def test_a_message_mends_in_the_same_way_and_leads_back_to_itself(client: FlaskClient) -> None:

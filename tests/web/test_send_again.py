@@ -120,7 +120,7 @@ def test_what_stands_in_the_way_is_said_with_what_mends_it(client: FlaskClient, 
 
 def test_it_leads_only_to_where_the_reader_may_mend_it(app: Flask, client: FlaskClient, clinic: Clinic) -> None:
     path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
-    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    clinic.change(clinic.practice, sending=Sending.REHEARSAL, live_since=None)
     answer = again(sign_in(visitor(app), Role.RECEPTION), path, HTMX)
     assert answer.status_code == 422
     refused = answer.text[answer.text.index('id="refused"') : answer.text.index('id="again"')]
@@ -132,7 +132,7 @@ def test_a_mend_renews_the_page_around_it(client: FlaskClient, clinic: Clinic) -
     path = stands(clinic, Status.FAILED, Reason.PROVIDER_REFUSED, attempts=1)
     clinic.change(clinic.practice, sending=Sending.PAUSED)
     for page in (again(client, path).text, client.get(path).text):  # a refusal's forms lead back to the message too
-        form = the_form(page, "/sms/sending")
+        form = the_form(page, "/sending/resume")
         assert form.fields["next"] == f"{path}?mended=sending-off"
     answer = client.post(form.action, data=form.fields | {"confirm": "yes"}, headers=HTMX)
     assert f'hx-get="{path}?mended=sending-off" hx-trigger="load" hx-target="#message"' in answer.text

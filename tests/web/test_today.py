@@ -310,11 +310,11 @@ def test_while_rehearsing_it_says_who_would_be_texted(app: Flask, client: FlaskC
     assert "You are rehearsing" in page
     assert "1 would be texted" in page
     assert "1 would not, unless mended" in page
-    assert 'href="/settings/sms"' in client.get("/").get_data(as_text=True)
+    assert 'href="/going-live"' in client.get("/").get_data(as_text=True)
     reception = read(sign_in(visitor(app), Role.RECEPTION))
     assert "The practice's owner can go live." in reception
     clinic.change(clinic.practice, sending=Sending.PAUSED)
-    assert "Sending is paused for the whole practice." in read(client)
+    assert "All sending is paused" in read(client)
 
 
 # --- roles, queries, the frame ----------------------------------------------------------------------------

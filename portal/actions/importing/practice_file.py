@@ -104,14 +104,15 @@ def _number(value: Any, least: int, most: int) -> int:
     return value
 
 
-def _read_id(value: Any) -> str:
+def read_id(value: Any) -> str:
+    """Raises ValueError, as the others."""
     value = _text(value)
     if not (0 < len(value) <= 64 and value.isprintable() and not any(map(str.isspace, value))):
         raise ValueError("it must be 1 to 64 printable characters without spaces.")
     return value
 
 
-def _read_country(value: Any) -> str:
+def read_country(value: Any) -> str:
     code = _text(value).strip().upper()
     if country_name(code) == code:
         raise ValueError("not a country: use its two letters of ISO 3166, e.g. AU or GB.")
@@ -134,9 +135,9 @@ def _read_sending(value: Any) -> Sending:
 
 # Key of the file: the field that it fills, how to read it, and whether it must be there.
 _KEYS: dict[str, tuple[str, Callable[[Any], Any], bool]] = {
-    "id": ("id", _read_id, True),
+    "id": ("id", read_id, True),
     "name": ("name", lambda value: read_required_text(_text(value)), True),
-    "country": ("country", _read_country, True),
+    "country": ("country", read_country, True),
     "default_reminder": ("default_preference", lambda value: read_preference(_text(value)), True),
     "lead_days": ("lead_days", lambda value: _number(value, 1, 14), False),
     "window_start": ("window_start", _read_window_start, False),
@@ -169,7 +170,9 @@ def record_new_practice(session: Session, practice_id: str, file: PracticeFile, 
     """False where there is one already. The opening balance is taken here only."""
     if store.practices.find_practice(session, practice_id):
         return False
-    is_new = store.practices.record_practice(session, {"id": practice_id, "created_at": now} | file.values)
+    live_since = now if file.values.get("sending") is Sending.ON else None
+    new = {"id": practice_id, "created_at": now, "live_since": live_since} | file.values
+    is_new = store.practices.record_practice(session, new)
     if is_new and file.credits:
         entry = {
             "practice_id": practice_id,
@@ -187,9 +190,10 @@ def apply_practice(session: Session, practice: Practice, file: PracticeFile, now
     """Merge the file into the practice. Raises CannotImport where its number was taken meanwhile."""
     merged = merge_practice(practice, file.values)
     for field, value in merged.values.items():
-        setattr(practice, field, value)
-    if "sending" in merged.values:
-        practice.sending_changed_at = now
+        if field == "sending":
+            practice.switch(value, now, None)
+        else:
+            setattr(practice, field, value)
     if practice.staff_changed != merged.staff_changed:
         practice.staff_changed = merged.staff_changed
     try:
