@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["portal.look_at_queue"] = queue.watcher(settings)
     app.extensions["portal.judge"] = partial(doctor.judge, settings)
     app.extensions["portal.examine"] = partial(doctor.examine_host, settings)
+    app.extensions["portal.provider_balance"] = partial(doctor.provider_balance, settings)
     rq_dashboard.register(app, settings)
     register(app)
     return app

@@ -137,6 +137,16 @@ def _redis(settings: Settings, queue: QueueSeen) -> Iterator[Finding]:
         yield _ok("queue", says)
 
 
+def provider_balance(settings: Settings) -> str:
+    """Asked now, in words."""
+    if not settings.can_send:
+        return "There are no credentials to ask with."
+    try:
+        return f"{gateway(settings).balance():.2f} euros are left."
+    except (AccountError, BalanceError) as error:
+        return str(error)
+
+
 def _provider(settings: Settings) -> Iterator[Finding]:
     if not settings.can_send:
         yield _no_credentials()

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from portal import store
+from portal.actions import add_practice
+from portal.actions.add_practice import NewPractice
 from portal.actions.staff import HashPassword, StaffRefused, add_user, get_user, hash_checked, read_address, read_name
 from portal.actions.who import Who, note_change
 from portal.core.roles import Role
@@ -27,9 +29,12 @@ def practices() -> Sequence[Practice]:
 
 
 def make_first_user(
-    practice_id: str | None, name: str, email: str, password: str, hash_password: HashPassword, now: datetime
+    of: str | NewPractice | None, name: str, email: str, password: str, hash_password: HashPassword, now: datetime
 ) -> User:
-    """`practice_id`: None for a sysadmin. Raises NotEmpty, StaffRefused."""
+    """`of`: the practice's id, or one that is made for its owner; None for a sysadmin. Raises NotEmpty, StaffRefused,
+    PracticeRefused."""
+    new = add_practice.check(of) if isinstance(of, NewPractice) else None
+    practice_id = new.id if new else of if isinstance(of, str) else None
     name, email = read_name(name), read_address(email)
     hashed = hash_checked(password, hash_password, name, email)
     role = Role.SYSADMIN if practice_id is None else Role.OWNER
@@ -37,7 +42,9 @@ def make_first_user(
         store.staff.lock_all(session)
         if not store.staff.is_empty(session):
             raise NotEmpty
-        if practice_id is not None and store.practices.find_practice(session, practice_id) is None:
+        if new is not None:
+            add_practice.record(session, new, now)
+        elif practice_id is not None and store.practices.find_practice(session, practice_id) is None:
             raise StaffRefused("Choose a practice.", "practice")
         user = get_user(session, add_user(session, practice_id, name, email, role, None, now).user_id)
         user.password, user.joined_at = hashed, now
@@ -46,4 +53,6 @@ def make_first_user(
             note_change(
                 session, Who(user.id, name), now, Subject.STAFF, user.id, "role", "", f"{role}, by set-up code"
             )
+    if new is not None:
+        add_practice.add_first_business(new, Who(user.id, name), now)
     return user

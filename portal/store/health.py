@@ -30,7 +30,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class PracticeFigures:
-    """`queued`, `in_doubt`: messages."""
+    """`queued`, `in_doubt`: messages. `imported_at`: when its appointments were last updated."""
 
     id: str
     name: str
@@ -41,6 +41,7 @@ class PracticeFigures:
     queued: int
     in_doubt: int
     imported_at: datetime | None
+    last_pass_at: datetime | None
 
 
 def get_figures(session: Session, now: datetime) -> Figures:
@@ -81,6 +82,12 @@ def list_practice_figures(session: Session) -> list[PracticeFigures]:
             count(Message, Message.status == Status.UNKNOWN),
             select(func.max(ImportRun.at))
             .where(ImportRun.practice_id == Practice.id)
+            .correlate(Practice)
+            .scalar_subquery(),
+            select(Pass.started_at)
+            .where(Pass.practice_id == Practice.id)
+            .order_by(Pass.id.desc())
+            .limit(1)
             .correlate(Practice)
             .scalar_subquery(),
         ).order_by(Practice.id)

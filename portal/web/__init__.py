@@ -29,6 +29,7 @@ from portal.web import (
     join,
     limits,
     patients,
+    practices,
     practitioners,
     replies,
     sending,
@@ -89,6 +90,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(host.pages)
     app.register_blueprint(going_live.pages)
     app.register_blueprint(sending.pages)
+    app.register_blueprint(practices.pages)
     app.register_blueprint(patients.pages)
     app.register_blueprint(texts.pages)
     app.register_blueprint(replies.pages)

@@ -6,13 +6,17 @@ from flask_security import login_user
 
 from portal import clock
 from portal.actions import first_run
+from portal.actions.add_practice import PracticeRefused
 from portal.actions.first_run import NotEmpty, make_first_user
 from portal.actions.staff import StaffRefused
+from portal.core.numbers import list_countries
+from portal.core.zones import list_zones
 from portal.set_up_code import end_set_up_code, is_set_up_code
 from portal.web.access import ANYONE, access_of, allow
+from portal.web.practices import typed_practice
 from portal.web.sign_in import hash_password
 
-SYSADMIN = ""  # instead of a practice
+SYSADMIN, NEW = "", " "  # instead of a practice's id, which has no space
 
 pages = Blueprint("first_run", __name__, url_prefix="/set-up")
 
@@ -53,18 +57,24 @@ def set_up() -> ResponseReturnValue:
             raise StaffRefused("That is not the code. It is on the terminal in which the portal was started.", "code")
         if typed["password"] != typed["again"]:
             raise StaffRefused("The two are not the same.", "again")
-        practice_id = None if typed["whose"] == SYSADMIN else typed["whose"]
-        user = make_first_user(
-            practice_id, typed["name"], typed["email"], typed["password"], hash_password, clock.now()
-        )
-    except StaffRefused as refused:
+        of = {SYSADMIN: None, NEW: typed_practice()}.get(typed["whose"], typed["whose"])
+        user = make_first_user(of, typed["name"], typed["email"], typed["password"], hash_password, clock.now())
+    except (StaffRefused, PracticeRefused) as refused:
         return _form(refused), 422
     except NotEmpty:
         abort(404)
     end_set_up_code(settings)
     login_user(user, remember=False, authn_via=["password"])
-    return redirect(url_for("account.show") if practice_id is None else url_for("home"), 303)
+    return redirect(url_for("account.show") if of is None else url_for("home"), 303)
 
 
-def _form(refused: StaffRefused | None = None) -> str:
-    return render_template("staff/set_up.html", practices=first_run.practices(), sysadmin=SYSADMIN, refused=refused)
+def _form(refused: StaffRefused | PracticeRefused | None = None) -> str:
+    return render_template(
+        "staff/set_up.html",
+        practices=first_run.practices(),
+        sysadmin=SYSADMIN,
+        new=NEW,
+        countries=list_countries(),
+        zones=list_zones(),
+        refused=refused,
+    )

@@ -1,18 +1,15 @@
 """The practice's staff: who they are, what they may do, and their way in."""
 
-from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import staff
 from portal.actions.staff import PRACTICE_ROLES, Invited, NoSuchColleague, StaffRefused
-from portal.core.phrases import plain
 from portal.core.roles import IN_WORDS, Permission
-from portal.invitations import link_for
-from portal.mail import MailFailed, send_mail
 from portal.web.access import allow, who
+from portal.web.hand_over import mail_or_keep, take_link
 from portal.web.row_ids import LARGEST_ID
-from portal.web.sign_in import base_url
 
 pages = Blueprint("staff", __name__, url_prefix="/settings/staff")
 
@@ -94,39 +91,18 @@ def withdraw(user_id: int) -> ResponseReturnValue:
 
 
 def _hand_over(invited: Invited) -> ResponseReturnValue:
-    """The link by mail; where there is none, or it fails, to whoever invites: shown once."""
-    link = link_for(current_app.config["SECRET_KEY"], base_url(), invited.uniquifier, clock.now())
-    smtp_url = current_app.extensions["portal.settings"].smtp_url
-    if smtp_url:
-        try:
-            send_mail(
-                smtp_url,
-                invited.email,
-                f"Your way in to the SMS reminders of {plain(g.practice.name)}",
-                _letter(invited.name, link),
-            )
-            return _done(f"{invited.name} has been sent a link, which works for 7 days.")
-        except MailFailed as failed:
-            flash(f"{failed} Hand the link over yourself.")
-    session["link_to_hand_over"] = [invited.user_id, link]
+    if mail_or_keep(invited, g.practice.name):
+        return _done(f"{invited.name} has been sent a link, which works for 7 days.")
     return redirect(url_for("staff.hand_over"), 303)
 
 
 @pages.get("/link")
 @allow(Permission.STAFF, fresh=True)
 def hand_over() -> ResponseReturnValue:
-    user_id, link = session.pop("link_to_hand_over", (None, None))
+    user_id, link = take_link()
     if user_id is None:
         return redirect(url_for("staff.index"), 303)
     return render_template("staff/link.html", colleague=staff.get_colleague(g.practice.id, user_id), link=link)
-
-
-def _letter(name: str, link: str) -> str:
-    return (
-        f"Hello {name},\n\n{who().name} invites you to the SMS reminders of {plain(g.practice.name)}. "
-        f"Choose a password here; the link works once, for 7 days:\n\n{link}\n\n"
-        "If you do not know what this is about, do nothing.\n"
-    )
 
 
 def _done(says: str) -> ResponseReturnValue:

@@ -78,6 +78,37 @@ def test_afterwards_the_code_and_the_page_are_gone(app: Flask, settings: Setting
     assert again.status_code == 404
 
 
+NEW = {
+    "whose": " ",
+    "practice": "Harbour Physio",
+    "country": "AU",
+    "timezone": "Australia/Perth",
+    "sender": "Harbour",
+}
+
+
+def test_the_owner_of_a_new_practice_names_it(app: Flask, code: str) -> None:
+    client = visitor(app)
+    assert "Owner of a new practice" in client.get("/set-up").text
+    answer = set_up(client, code, **NEW)
+    assert (answer.status_code, answer.location) == (303, "/")
+    assert (look_up(EMAIL).role, look_up(EMAIL).practice_id) == (Role.OWNER, "harbour-physio")
+    with store.reading("harbour-physio") as session:
+        (business,) = store.practices.list_businesses(session)
+        practice = store.practices.get_practice(session, "harbour-physio")
+    assert (practice.name, practice.sending, practice.credits) == ("Harbour Physio", "rehearsal", 0)
+    assert (business.name, business.timezone) == ("Harbour Physio", "Australia/Perth")
+    assert "You are rehearsing" in client.get("/").text
+
+
+@pytest.mark.parametrize("lacking", ["practice", "country", "timezone", "sender", "password"])
+def test_where_anything_lacks_no_practice_is_left_behind(app: Flask, code: str, lacking: str) -> None:
+    answer = set_up(visitor(app), code, **NEW | {lacking: "" if lacking != "password" else "short", "again": "short"})
+    assert answer.status_code == 422
+    with store.everything() as session:
+        assert store.practices.list_practices(session) == []
+
+
 def test_without_a_practice_it_says_how_to_import_one_and_makes_a_sysadmin(app: Flask, code: str) -> None:
     client = visitor(app)
     assert "portal import DIR" in client.get("/set-up").text

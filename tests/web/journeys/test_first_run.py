@@ -1,104 +1,22 @@
 """From an empty installation to the first text, every program a process of its own, as the administrator runs it."""
 
-import json
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from portal.config import Settings, load_settings
-from portal.embedded import ensure_redis, stop_redis
 from portal.sms.simulator import Simulator
-from tests.cli.test_together import answers, free_port
-from tests.processes import ROOT, environment_of, wait_until
+from tests.processes import wait_until
 from tests.web.people import PASSWORD
 
-from .stack import RIVERSIDE, at
+from .installation import Installation
+from .stack import at
 from .visit import MODES, Mode, Visit, visiting
 
 pytestmark = pytest.mark.browser
 
 EMAIL = "dana@riverside.example"
-
-
-@dataclass
-class Installation:
-    """A machine with nothing on it but the portal."""
-
-    settings: Settings
-    port: int
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def run(self, when: datetime, *program: str) -> str:
-        """What the program printed."""
-        done = subprocess.run(
-            [sys.executable, *program],
-            cwd=ROOT,
-            env=environment_of(self.settings, PORTAL_TEST_CLOCK=when.isoformat()),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    @contextmanager
-    def terminal(self, when: datetime) -> Iterator[Path]:
-        """The web server runs; what it printed."""
-        printed = self.folder / "printed"
-        with printed.open("w") as out:
-            web = subprocess.Popen(
-                [sys.executable, "-m", "portal", "web", "--port", str(self.port)],
-                cwd=ROOT,
-                env=environment_of(self.settings, PORTAL_TEST_CLOCK=when.isoformat()),
-                stdout=out,
-                stderr=out,
-            )
-        try:
-            wait_until(lambda: answers(self.port), seconds=60)
-            yield printed
-        finally:
-            web.terminate()
-            web.wait(60)
-
-
-@pytest.fixture
-def provider() -> Iterator[Simulator]:
-    with Simulator() as provider:
-        yield provider
-
-
-@pytest.fixture
-def installation(short_tmp: Path, tmp_path: Path, provider: Simulator) -> Iterator[Installation]:
-    folder = short_tmp / f"first{len(list(short_tmp.iterdir()))}"
-    settings = load_settings({"PORTAL_DATA_DIR": str(folder), "VONAGE_BASE_URL": provider.url})
-    with ExitStack() as stack:
-        stack.callback(stop_redis, settings)
-        ensure_redis(settings)
-        yield Installation(settings, free_port(), tmp_path)
-
-
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
-    """Riverside's, as a new practice's: it does not say that it sends."""
-    folder = tmp_path / "export"
-    shutil.copytree(RIVERSIDE, folder)
-    practice = json.loads((folder / "practice.json").read_text())
-    del practice["sending"]
-    (folder / "practice.json").write_text(json.dumps(practice))
-    return folder
 
 
 def make_the_first_account(visit: Visit, code: str) -> None:
@@ -116,11 +34,11 @@ def make_the_first_account(visit: Visit, code: str) -> None:
 def go_live(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("link", name="Go live").click()
-    page.get_by_text("Go live …").click()
+    page.get_by_label("I have read what is marked above").check()
     page.get_by_label("Yes, text the patients of Riverside").check()
     visit.step("go-live")
     page.get_by_role("button", name="Go live").click()
-    expect(page.locator("#settings-sms")).to_contain_text("Reminders are sent.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are live")
 
 
 def file_the_mobiles(visit: Visit) -> None:
@@ -155,7 +73,7 @@ def test_from_nothing_to_the_first_text(
         with installation.terminal(at("09:10")) as printed:
             page.goto("/")
             expect(page.get_by_role("heading", level=1)).to_have_text("Set up the portal")
-            expect(page.locator("main")).to_contain_text("No practice is imported yet.")
+            expect(page.locator("main")).to_contain_text("No practice is here yet.")
             visit.step("empty")
             assert "It is new." in installation.run(at("09:12"), "-m", "portal", "import", str(export))
             wait_until(lambda: "type this code:" in printed.read_text())
