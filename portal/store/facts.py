@@ -304,7 +304,7 @@ def find(session: Session, which: ColumnElement[bool], *, for_staff: bool = Fals
 
 def imagine(session: Session, parts: Parts, appointment: Appointment, message: MessageState | None) -> Reminder:
     """Of an appointment as it is not yet, made of all these parts. `message`: its reminder's row."""
-    there = {
+    there: dict[Any, Any] = {
         type(part): part for part in (parts.business, parts.practitioner, parts.type, parts.template, parts.patient)
     }
     row = (

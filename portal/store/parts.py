@@ -38,4 +38,6 @@ def find_parts(
         .where(Practice.id == practice_id)
     )
     rows = session.execute(with_numbers(wanted)).all()
-    return Parts(*rows[0][:6], *numbers_of(rows))
+    numbers, opt_outs = numbers_of(rows)
+    practice, at, with_, of_type, template, whose, *_ = rows[0]
+    return Parts(practice, at, with_, of_type, template, whose, numbers, opt_outs)

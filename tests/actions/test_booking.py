@@ -201,7 +201,7 @@ def test_what_is_missing_or_cannot_be_is_refused(clinic: Clinic, field: str, val
 
 def test_of_two_times_that_look_alike_the_form_says_which(clinic: Clinic) -> None:
     """On 6 April 2031 Sydney's clocks go back from 3am to 2am."""
-    twice = {"day": "2031-04-06", "time": "02:30"}
+    twice: dict[str, Any] = {"day": "2031-04-06", "time": "02:30"}
     at = PASS_AT - timedelta(days=60)
     with pytest.raises(Twice):
         add(clinic, at, **twice)

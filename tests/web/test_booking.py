@@ -131,7 +131,7 @@ def test_while_it_is_filled_in_the_effect_alone_is_answered(client: FlaskClient,
 )
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_what_is_wrong_is_said_beside_the_field(
-    client: FlaskClient, clinic: Clinic, field: str, values: dict[str, str], says: str, headers: dict[str, str]
+    client: FlaskClient, clinic: Clinic, field: str, values: dict[str, Any], says: str, headers: dict[str, str]
 ) -> None:
     for path, at in (
         ("/appointments/new", "/appointments/new?patient=1"),
@@ -205,8 +205,8 @@ def test_cancelling_and_un_cancelling(client: FlaskClient, clinic: Clinic) -> No
     answer = send(client, "/appointments/1/un-cancel", "/appointments/1/un-cancel", form, headers=HTMX)
     assert answer.headers["HX-Redirect"] == "/appointments/1?done=un-cancelled"
     assert appointment().cancelled_at is None
-    page = in_one_line(client.get("/appointments/1").text)
-    assert "Un-cancelled by Dana Owner today at 10:05am . Cancelled by Dana Owner today at 10:05am ." in page
+    told = in_one_line(client.get("/appointments/1").text)
+    assert "Un-cancelled by Dana Owner today at 10:05am . Cancelled by Dana Owner today at 10:05am ." in told
 
 
 def test_who_was_slower_sees_how_it_stands_now_and_loses_nothing(client: FlaskClient, clinic: Clinic) -> None:
@@ -293,10 +293,10 @@ def test_each_page_takes_at_most_8_queries(client: FlaskClient, clinic: Clinic) 
 
 # --- adding a patient ---------------------------------------------------------------------------------------
 
-MIA = {"first_name": "Mia", "last_name": "Nguyen", "born": "1980-05-04", "email": "mia@example.org"}
+MIA: dict[str, Any] = {"first_name": "Mia", "last_name": "Nguyen", "born": "1980-05-04", "email": "mia@example.org"}
 
 
-def add(client: FlaskClient, *, headers: dict[str, str] | None = None, **form: str) -> Any:
+def add(client: FlaskClient, *, headers: dict[str, str] | None = None, **form: Any) -> Any:
     page = client.get("/patients/new").text
     own = {"csrf_token": form_token(page), "form_id": hidden(page, "form_id")}
     return client.post("/patients/new", data=own | form, headers=headers)
@@ -342,7 +342,7 @@ def test_a_form_that_comes_twice_adds_one_patient(client: FlaskClient) -> None:
 )
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_what_is_wrong_with_a_patient_is_said(
-    client: FlaskClient, field: str, values: dict[str, str], says: str, headers: dict[str, str]
+    client: FlaskClient, field: str, values: dict[str, Any], says: str, headers: dict[str, str]
 ) -> None:
     Clinic()
     answer = add(client, headers=headers, **MIA | values)
@@ -363,7 +363,7 @@ def test_what_is_wrong_with_a_patient_is_said(
     ],
 )
 def test_who_is_there_already_is_shown_first(
-    client: FlaskClient, there: dict[str, Any], typed: dict[str, str]
+    client: FlaskClient, there: dict[str, Any], typed: dict[str, Any]
 ) -> None:
     case = Case(client, **there)
     answer = add(client, **MIA | typed)
