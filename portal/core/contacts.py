@@ -81,6 +81,7 @@ def preference_in_words(own: Preference | None, default: Preference) -> str:
 
 NUMBER, ORDER, PREFERENCE, OPT_OUT, ARCHIVED = "number", "order", "preference", "opt-out", "archived"
 CONSENT = "consent"  # to marketing
+MERGED = "merged"  # with another record of the same person
 ADDED = "added"  # the patient, by staff
 NO_OPT_OUT, OPTED_OUT = "none", "asked for no texts"
 NO_CONSENT = "not given"
@@ -103,6 +104,8 @@ def change_in_words(field: str, before: str, after: str) -> str:
         return "Opt-out lifted" if after == NO_OPT_OUT else "Opt-out recorded"
     if field == CONSENT:
         return f"Consent to marketing {after}"
+    if field == MERGED:
+        return f"Merged with the record of {after}"
     if field == ARCHIVED:
         return "Archived" if after == "yes" else "Restored: no longer archived"
     return f"Changed {plain(field)} from {before or 'nothing'} to {after or 'nothing'}"

@@ -6,9 +6,10 @@ from datetime import date, datetime
 from secrets import token_hex
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Date, DateTime, bindparam, delete, event, insert, inspect, select, update
+from sqlalchemy import JSON, Date, DateTime, bindparam, delete, event, func, insert, inspect, select, update
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
+from portal.store.database import Mergeable
 from portal.store.types import UtcDateTime
 
 _MADE_HERE = "portal-"
@@ -115,8 +116,10 @@ def find_row_ids(session: Session, model: Any, external_ids: Collection[str]) ->
     """By the export's id."""
     if not external_ids:
         return {}
-    found = select(model.external_id, model.id).where(model.external_id.in_(external_ids))
-    return dict(session.execute(found).all())
+    # The id of a row that was merged into another stands for that one.
+    id_ = func.coalesce(model.merged_into_id, model.id) if issubclass(model, Mergeable) else model.id
+    found = select(model.external_id, id_).where(model.external_id.in_(external_ids))
+    return dict(session.execute(found.execution_options(with_merged=True)).all())
 
 
 def record_rows(session: Session, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,13 +1,18 @@
 """Patients who turned out to be one, and those of whom staff said that they are two."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from portal.store.database import Model, PracticeOwned, belongs_to, row_id
+from portal.core.states import Kind, Status
+from portal.store.broadcasts import Broadcast, BroadcastRecipient
+from portal.store.changes import Change, Subject
+from portal.store.database import Base, Model, PracticeOwned, belongs_to, row_id, table_of
+from portal.store.messages import Message
 from portal.store.patients import Patient
 from portal.store.types import RowId, UtcDateTime
 
@@ -17,13 +22,14 @@ APART = 10_000
 
 
 class Merge(PracticeOwned, Model):
-    """`gone_id` is a trace since: what its export's id is said of is of the patient `kept_id`. `first_place`: of its
-    numbers, a multiple of `APART`. `by`: the person's name as it was then."""
+    """`gone_id` is a trace since: its `external_id` stands for the patient `kept_id`. `first_place`: of its numbers,
+    a multiple of `APART`. `by`: the person's name as it was then."""
 
     __tablename__ = "merges"
 
     id: Mapped[int] = row_id()
     gone_id: Mapped[int] = mapped_column(RowId)
+    external_id: Mapped[str] = mapped_column(Text)
     kept_id: Mapped[int] = mapped_column(RowId)
     first_place: Mapped[int]
     at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -34,6 +40,7 @@ class Merge(PracticeOwned, Model):
         belongs_to("gone_id", "patients"),
         belongs_to("kept_id", "patients"),
         UniqueConstraint("practice_id", "gone_id"),
+        UniqueConstraint("practice_id", "external_id"),
         Index("ix_merges_kept", "practice_id", "kept_id"),
         Index("ix_merges_newest", "practice_id", "id"),
     )
@@ -90,35 +97,140 @@ def list_merges(session: Session, most: int, before: int | None = None) -> list[
     return [Merged(*row) for row in rows]
 
 
-def list_aliases(session: Session, kept_ids: Collection[int]) -> list[tuple[int, str, int]]:
-    """(kept patient, the export's id of one who was merged into them, first place of that one's numbers)."""
-    if not kept_ids:
-        return []
-    found = (
-        select(Merge.kept_id, Patient.external_id, Merge.first_place)
-        .join(Patient, Patient.id == Merge.gone_id)
-        .where(Merge.kept_id.in_(kept_ids))
-        .order_by(Merge.kept_id, Merge.first_place)
-        .execution_options(with_merged=True)
-    )
-    return [(kept_id, external_id, place) for kept_id, external_id, place in session.execute(found)]
+def list_aliases(session: Session, kept_ids: Collection[int]) -> list[Merge]:
+    """Who was merged into these, by the place of their numbers."""
+    found = select(Merge).where(Merge.kept_id.in_(kept_ids)).order_by(Merge.kept_id, Merge.first_place)
+    return list(session.scalars(found)) if kept_ids else []
 
 
 def find_merged_ids(session: Session, external_ids: Collection[str]) -> set[str]:
     """Those of the export's ids that are of patients who were merged into others."""
-    if not external_ids:
-        return set()
-    found = select(Patient.external_id).where(
-        Patient.external_id.in_(external_ids), Patient.merged_into_id.is_not(None)
-    )
-    return set(session.scalars(found.execution_options(with_merged=True)))
+    found = select(Merge.external_id).where(Merge.external_id.in_(external_ids))
+    return set(session.scalars(found)) if external_ids else set()
 
 
 def are_apart(session: Session, patient_ids: Collection[int]) -> set[tuple[int, int]]:
     """The pairs among these of whom staff said that they are two, the lower id first."""
-    if not patient_ids:
-        return set()
     found = select(Apart.first_id, Apart.second_id).where(
         Apart.first_id.in_(patient_ids), Apart.second_id.in_(patient_ids)
     )
-    return {(first, second) for first, second in session.execute(found)}
+    return {(first, second) for first, second in session.execute(found)} if patient_ids else set()
+
+
+def is_to_many_under_way(session: Session) -> bool:
+    """Whether a message to many is being written down, patient by patient."""
+    under_way = select(Broadcast.id).where(Broadcast.recorded_at.is_(None), Broadcast.taken_back_at.is_(None))
+    return session.scalar(under_way.limit(1)) is not None
+
+
+# --- all that hangs on a patient --------------------------------------------------------------------------------
+
+
+def list_references() -> list[tuple[type[Base], str]]:
+    """(model, column) of everything that refers to a patient, of whatever table there is."""
+    patients = table_of(Patient)
+    return [
+        (mapper.class_, column.name)
+        for mapper in sorted(Base.registry.mappers, key=lambda mapper: mapper.class_.__name__)
+        for key in table_of(mapper.class_).foreign_key_constraints
+        if key.referred_table is patients
+        for column in key.columns
+        if column.name != "practice_id"
+    ]
+
+
+def pass_on(session: Session, gone_id: int, kept_id: int, handled: Collection[tuple[type[Base], str]]) -> None:
+    """Whatever refers to the one refers to the other, but what the caller has `handled`; so do the changes of it."""
+    for model, column in list_references():
+        if (model, column) not in handled:
+            attribute = getattr(model, column)
+            _update(session, update(model).where(attribute == gone_id).values({column: kept_id}))
+    _update(
+        session,
+        update(Change)
+        .where(Change.subject == Subject.PATIENT, Change.subject_id == gone_id)
+        .values(subject_id=kept_id),
+    )
+
+
+def list_named_twice(
+    session: Session, kept_id: int, gone_id: int
+) -> list[tuple[BroadcastRecipient, BroadcastRecipient, Broadcast]]:
+    """Messages to many that both are of: the rows of the one and of the other."""
+    kept, gone = aliased(BroadcastRecipient), aliased(BroadcastRecipient)
+    rows = session.execute(
+        select(kept, gone, Broadcast)
+        .join(gone, gone.broadcast_id == kept.broadcast_id)
+        .join(Broadcast, Broadcast.id == kept.broadcast_id)
+        .where(kept.patient_id == kept_id, gone.patient_id == gone_id)
+        .order_by(kept.id)
+    )
+    return [(mine, theirs, broadcast) for mine, theirs, broadcast in rows]
+
+
+def find_shared(session: Session, message_ids: Collection[int], but: Collection[int]) -> set[int]:
+    """Those texts to many that reach others than these patients, too."""
+    found = select(BroadcastRecipient.message_id).where(
+        BroadcastRecipient.message_id.in_(message_ids), BroadcastRecipient.patient_id.not_in(but)
+    )
+    return {id_ for id_ in session.scalars(found) if id_ is not None}
+
+
+def list_shared_texts(session: Session, gone_id: int, kept_id: int) -> list[tuple[Message, int]]:
+    """The one's texts to many that wait and reach others, too; each with one of those."""
+    other = func.min(BroadcastRecipient.patient_id)
+    shared = (
+        select(BroadcastRecipient.message_id, other.label("patient_id"))
+        .join(Message, Message.id == BroadcastRecipient.message_id)
+        .where(
+            Message.patient_id == gone_id,
+            Message.status == Status.QUEUED,
+            BroadcastRecipient.patient_id.not_in((gone_id, kept_id)),
+        )
+        .group_by(BroadcastRecipient.message_id)
+        .subquery("shared")
+    )
+    rows = session.execute(select(Message, shared.c.patient_id).join(shared, shared.c.message_id == Message.id))
+    return [(message, patient_id) for message, patient_id in rows]
+
+
+def list_message_ids(session: Session, patient_id: int) -> list[int]:
+    return list(session.scalars(select(Message.id).where(Message.patient_id == patient_id).order_by(Message.id)))
+
+
+def list_waiting(session: Session, patient_ids: Collection[int], kind: Kind) -> Sequence[Message]:
+    """What is queued for them, of that kind."""
+    found = select(Message).where(
+        Message.patient_id.in_(patient_ids), Message.status == Status.QUEUED, Message.kind == kind
+    )
+    return session.scalars(found.order_by(Message.id)).all()
+
+
+def leave_a_trace(session: Session, gone_id: int, kept_id: int) -> None:
+    """Both of it and of those who were merged into it: they lead to the one who was kept, and are found no more."""
+    gone = or_(Patient.id == gone_id, Patient.merged_into_id == gone_id)
+    leading = update(Patient).where(gone).values(merged_into_id=kept_id, searched="")
+    _update(session, leading.execution_options(with_merged=True))
+
+
+def take_over_aliases(session: Session, gone_id: int, kept_id: int, first_place: int) -> None:
+    """Of those who were merged into `gone_id`: their numbers stand so much further on now."""
+    moved = update(Merge).where(Merge.kept_id == gone_id)
+    _update(session, moved.values(kept_id=kept_id, first_place=Merge.first_place + first_place))
+
+
+def take_over_apart(session: Session, gone_id: int, kept_id: int) -> None:
+    """Who was somebody else than the one is somebody else than the other."""
+    pairs = session.scalars(select(Apart).where(or_(Apart.first_id == gone_id, Apart.second_id == gone_id))).all()
+    others = {one.second_id if one.first_id == gone_id else one.first_id: one for one in pairs}
+    known = are_apart(session, [*others, kept_id])
+    for other, pair in others.items():
+        first, second = sorted((other, kept_id))
+        session.delete(pair)
+        if other != kept_id and (first, second) not in known:
+            session.add(Apart(first_id=first, second_id=second, at=pair.at, by=pair.by, by_id=pair.by_id))
+    session.flush()
+
+
+def _update(session: Session, statement: Any) -> None:
+    session.execute(statement.execution_options(synchronize_session=False))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.patient_search import Query
 from portal.core.reminders import Preference
+from portal.store.merges import Merge
 from portal.store.name_index import ABOVE_ALL, find_by_name
 from portal.store.patients import Patient, PhoneRow
 
@@ -94,6 +95,8 @@ def _find_at_hand(session: Session, query: Query, most: int, before: int) -> set
     among the latest, and so that index is asked only for what few have.
     """
     wanted = [select(Patient.id).where(Patient.external_id == query.id)] if query.id else []
+    if query.id:  # also by that of a record that was merged into theirs
+        wanted.append(select(Merge.kept_id).where(Merge.external_id == query.id))
     for end in query.ends:
         begin = end[::-1]
         is_there = (PhoneRow.backwards >= begin, PhoneRow.backwards < begin + ":")  # ":" comes after 9

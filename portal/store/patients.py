@@ -168,7 +168,11 @@ class OptOut(PracticeOwned, Model):
 
 
 def find_patient(session: Session, external_id: str) -> Patient | None:
-    return session.scalar(select(Patient).where(Patient.external_id == external_id))
+    """Also by the id of a record that was merged into theirs."""
+    named = aliased(Patient)
+    id_ = select(func.coalesce(named.merged_into_id, named.id)).where(named.external_id == external_id)
+    found = select(Patient).where(Patient.id == id_.scalar_subquery())
+    return session.scalar(found.execution_options(with_merged=True))
 
 
 def list_numbers(session: Session, patient_ids: Collection[int] | Select[int]) -> dict[int, list[PhoneNumber]]:

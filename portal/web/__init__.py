@@ -21,6 +21,7 @@ from portal.web import (
     businesses,
     communications,
     diagnosis,
+    duplicates,
     first_run,
     going_live,
     help,
@@ -95,6 +96,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(texts.pages)
     app.register_blueprint(replies.pages)
     app.register_blueprint(tidy_up.pages)
+    app.register_blueprint(duplicates.pages)
     app.register_blueprint(today.pages)
     app.register_blueprint(webhooks.pages)
     help.register(app)

@@ -6,11 +6,13 @@ from datetime import date
 
 from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
 
 from portal import clock
 from portal.actions import patients
 from portal.actions.add_patient import Alike, Given, add_patient
 from portal.actions.browse_patients import Order, browse
+from portal.actions.merge_patients import find_kept
 from portal.actions.patients import NoSuchPatient, Refused
 from portal.actions.show_patient import MOST_SAID, show_contact, show_patient
 from portal.actions.write import may_text
@@ -122,8 +124,15 @@ def check_number() -> str:
 
 @pages.get(_PATIENT)
 @allow(Permission.READ)
-def show(patient_id: int) -> str:
-    return _page(patient_id, NO_PROBLEM, is_done="done" in request.args)
+def show(patient_id: int) -> ResponseReturnValue:
+    """A record that was merged into another leads to that one."""
+    try:
+        return _page(patient_id, NO_PROBLEM, is_done="done" in request.args)
+    except NotFound:
+        kept = find_kept(g.practice.id, patient_id)
+        if kept is None:
+            raise
+        return redirect(url_for(".show", patient_id=kept), 303)
 
 
 @pages.post(f"{_PATIENT}/numbers")

@@ -1,5 +1,7 @@
 """Tidy up: what keeps texts from patients, as lists; mended on each row or many at once after a look, and undone."""
 
+from typing import Any
+
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -92,7 +94,7 @@ def _find_batch(batch_id: int | None) -> ShownBatch | None:
         return None
 
 
-def _here() -> dict[str, object]:
+def _here() -> dict[str, Any]:
     """Where in the list the form was."""
     return {name: request.form[name] for name in ("others", "page", "before") if request.form.get(name)}
 

@@ -42,12 +42,12 @@ def a_person(
     clinic: Clinic, id_: str, *numbers: tuple[PhoneType, str], visits: int = 1, starts: int = 8, **patient: Any
 ) -> int:
     """With so many appointments, one a day."""
-    names = {"first_name": f"P{id_}", "last_name": "Berg"}
+    names: dict[str, Any] = {"first_name": f"P{id_}", "last_name": "Berg"}
     with store.transaction(clinic.id) as session:
         person = a_patient(session, id_, mobile=None, **names | patient)
         for position, (type_, number) in enumerate(numbers):
             a_number(session, person, number, type_, position)
-        own = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
+        own: dict[str, Any] = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
         for visit in range(visits):
             an_appointment(
                 session, f"{id_}-{visit}", patient=person, starts=f"2031-05-{starts + visit:02} 09:30", **own
@@ -114,7 +114,7 @@ def test_appointments_that_are_over_cancelled_or_far_ahead_do_not_count(client: 
     over = a_person(clinic, "over", (PhoneType.HOME, MOBILES[0]), starts=1)
     cancelled = a_person(clinic, "cancelled", (PhoneType.HOME, MOBILES[1]))
     with store.transaction(clinic.id) as session:
-        own = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
+        own: dict[str, Any] = {"business": clinic.business, "practitioner": clinic.practitioner, "type": clinic.type}
         far = a_patient(session, "far", mobile=None, first_name="Far")
         a_number(session, far, MOBILES[2], PhoneType.HOME)
         an_appointment(session, "far", patient=far, starts="2031-06-20 09:30", **own)
@@ -148,7 +148,7 @@ def test_types_without_a_template_lead_to_whoever_can_choose_one(client: FlaskCl
     clinic = Clinic()
     with store.transaction(clinic.id) as session:
         bare = a_type(session, None, external_id="2", name="Dry needling")
-        own = {"business": clinic.business, "practitioner": clinic.practitioner, "type": bare}
+        own: dict[str, Any] = {"business": clinic.business, "practitioner": clinic.practitioner, "type": bare}
         for i in range(2):
             an_appointment(session, str(i), patient=a_patient(session, str(i)), **own)
     page = client.get("/tidy-up/types").text

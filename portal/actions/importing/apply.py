@@ -15,6 +15,7 @@ from portal.actions.importing.phone_numbers import NumbersPlan, plan_numbers
 from portal.actions.importing.problems import Report
 from portal.actions.importing.results import Conflict, Counts
 from portal.actions.importing.scratch import AT_ONCE, Scratch
+from portal.actions.importing.sources import Source, list_sources
 from portal.actions.importing.tables import APPOINTMENTS, PATIENTS, PHONE_NUMBERS, Table
 from portal.actions.stop import withdraw
 from portal.store.imported import (
@@ -34,6 +35,7 @@ NAMES = ("first_name", "last_name")  # by which a patient's messages are found
 WRITTEN = ("type", "number", "position", "e164", "region", "kind", "backwards", "from_export", "staff_changed")
 NOT_SAVED = 0  # no row's id: where an import is only planned, of a row that it would add
 Exported = dict[str, dict[str, Any]]  # rows by the export's id
+Plans = Sequence[tuple[Source, NumbersPlan]]
 
 
 class Apply:
@@ -65,6 +67,9 @@ class Apply:
         counts = self.counts[table.file]
         for exported in self._scratch.list_rows(table.file):
             self._resolve_references(table, exported)
+            if table is PATIENTS:  # who was merged into another is that one
+                for external_id in store.merges.find_merged_ids(self._session, exported.keys()):
+                    del exported[external_id]
             stored = list_imported(self._session, table.model, fields, exported.keys())
             added: dict[str, dict[str, Any]] = {}
             changed: list[dict[str, Any]] = []
@@ -148,45 +153,45 @@ class Apply:
         after = 0
         while patients := store.patients.list_patients_after(self._session, after, AT_ONCE):
             first, after = patients[0][0], patients[-1][0]
-            external_ids = [external_id for _, external_id in patients]
+            stored = store.patients.list_imported_numbers(self._session, first, after)
+            sources = list_sources(self._session, patients, stored)
+            external_ids = [one.external_id for one in sources]
             exported = self._scratch.find_numbers(external_ids)
             if are_patients_there:
                 in_export = self._scratch.find_seen(PATIENTS.file, external_ids)
                 exported = {id_: [] for id_, seen in in_export.items() if seen.is_good} | exported
             for id_ in self._scratch.find_doubtful(external_ids):
                 exported.pop(id_, None)
-            stored = store.patients.list_imported_numbers(self._session, first, after)
-            plans = {
-                row_id: plan_numbers(stored.get(row_id, ()), exported[external_id], is_whole=is_whole)
-                for row_id, external_id in patients
-                if external_id in exported
-            }
-            counts.added += sum(len(plan.added) for plan in plans.values())
-            counts.removed += sum(len(plan.removed) for plan in plans.values())
+            plans = [
+                (one, plan_numbers(one.stored, exported[id_], is_whole=is_whole, first_place=one.first_place))
+                for one in sources
+                if (id_ := one.external_id) in exported
+            ]
+            counts.added += sum(len(plan.added) for _, plan in plans)
+            counts.removed += sum(len(plan.removed) for _, plan in plans)
             self._write_numbers(plans, {row["id"]: row for rows in stored.values() for row in rows})
-            for row_id, external_id in patients:
-                if row_id in plans:
-                    self._note_numbers(external_id, plans[row_id], stored.get(row_id, ()))
-                    self._note_conflicts(PHONE_NUMBERS, external_id, plans[row_id].conflicts)
-                    counts.changed += plans[row_id].applied
+            for one, plan in plans:
+                self._note_numbers(one.external_id, plan, one.stored)
+                self._note_conflicts(PHONE_NUMBERS, one.external_id, plan.conflicts)
+                counts.changed += plan.applied
             self._tell_progress(PHONE_NUMBERS.file, sum(map(len, exported.values())))
         self._finish(PHONE_NUMBERS)
 
-    def _write_numbers(self, plans: Mapping[int, NumbersPlan], stored: Mapping[int, dict[str, Any]]) -> None:
+    def _write_numbers(self, plans: Plans, stored: Mapping[int, dict[str, Any]]) -> None:
         practice = self._practice
         added = [
-            {"practice_id": practice.id, "patient_id": patient_id, "from_export": True}
+            {"practice_id": practice.id, "patient_id": one.patient_id, "from_export": True}
             | (row if "kind" in row else row | parsed_columns(row["number"], practice.country))
-            for patient_id, plan in plans.items()
+            for one, plan in plans
             for row in plan.added
         ]
         changed = []
-        for plan in plans.values():
+        for _, plan in plans:
             for id_, new in plan.changed.items():
                 if "number" in new:
                     new |= parsed_columns(new["number"], practice.country)
                 changed.append({name: (stored[id_] | new)[name] for name in ("id", *WRITTEN)})
-        removed = [id_ for plan in plans.values() for id_ in plan.removed]
+        removed = [id_ for _, plan in plans for id_ in plan.removed]
         record_rows(self._session, PhoneRow, added)
         update_rows(self._session, PhoneRow, practice.id, changed)
         delete_rows(self._session, PhoneRow, practice.id, removed)

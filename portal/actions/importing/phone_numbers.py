@@ -23,11 +23,13 @@ class NumbersPlan:
     applied: int = 0  # rows of which something of the export was taken
 
 
-def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, is_whole: bool = True) -> NumbersPlan:
+def plan_numbers(
+    stored: Sequence[Stored], exported: Sequence[Exported], *, is_whole: bool = True, first_place: int = 0
+) -> NumbersPlan:
     """Merge a patient's exported rows into the stored ones that an export brought (not those that staff added).
 
     Where it is not `is_whole`, the patient may have more rows than could be read, so no row is taken away or
-    becomes another number.
+    becomes another number. `first_place`: of the first of them among all of the patient's.
     """
     plan = NumbersPlan()
     pairs = _match(stored, exported)
@@ -36,9 +38,9 @@ def plan_numbers(stored: Sequence[Stored], exported: Sequence[Exported], *, is_w
     for position, values in enumerate(exported):
         row = pairs.get(position)
         if row is None:
-            plan.added.append({**values, "position": position})
+            plan.added.append({**values, "position": first_place + position})
             continue
-        new = {"type": values["type"], "number": values["number"], "position": position}
+        new = {"type": values["type"], "number": values["number"], "position": first_place + position}
         merged = merge(row, row["staff_changed"], new)
         plan.conflicts += merged.conflicts
         is_removed = row["removed_at"] is not None

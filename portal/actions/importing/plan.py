@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.actions.importing.apply import Apply, Exported
+from portal.actions.importing.apply import Apply, Exported, Plans
 from portal.actions.importing.merge import Change, Merged
 from portal.actions.importing.phone_numbers import NumbersPlan
 from portal.actions.importing.practice_file import FILE, key_of
@@ -44,7 +44,7 @@ class Plan(Apply):
     def _follow_rows(self, renamed: list[int], withdrawn: list[int]) -> None:
         pass
 
-    def _write_numbers(self, plans: Mapping[int, NumbersPlan], stored: Mapping[int, dict[str, Any]]) -> None:
+    def _write_numbers(self, plans: Plans, stored: Mapping[int, dict[str, Any]]) -> None:
         pass
 
     def _refresh_statistics(self, table: Table) -> None:

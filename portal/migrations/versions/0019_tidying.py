@@ -60,11 +60,13 @@ def upgrade() -> None:
     make_table(
         "merges",
         sa.Column("gone_id", ROW_ID, nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("kept_id", ROW_ID, nullable=False),
         sa.Column("first_place", sa.Integer(), nullable=False),
         *who_did_it(),
         *within_the_practice("merges", gone_id="patients", kept_id="patients"),
         sa.UniqueConstraint("practice_id", "gone_id", name=op.f("uq_merges_practice_id_gone_id")),
+        sa.UniqueConstraint("practice_id", "external_id", name=op.f("uq_merges_practice_id_external_id")),
     )
     op.create_index("ix_merges_kept", "merges", ["practice_id", "kept_id"])
     op.create_index("ix_merges_newest", "merges", ["practice_id", "id"])

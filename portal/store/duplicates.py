@@ -1,0 +1,153 @@
+"""Pairs of patients who may be one person, by what an index hands over; and two of them side by side."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, union_all
+from sqlalchemy.orm import Session, aliased
+
+from portal.store.appointments import Appointment
+from portal.store.merges import Apart
+from portal.store.messages import Message
+from portal.store.patients import OptOut, Patient, PhoneRow
+from portal.store.practices import AppointmentType, Business
+
+MOST_SHARING = 12  # one number; more have it as they have the clinic's own
+
+
+def list_named_alike(session: Session, most: int, after: tuple[int, int] | None) -> list[tuple[Patient, Patient]]:
+    """Same name and birth date, without those of whom staff said that they are two; in the order of names, from the
+    one after the pair `after` (row ids) on."""
+    one, other = aliased(Patient), aliased(Patient)
+    is_apart = exists().where(Apart.first_id == one.id, Apart.second_id == other.id)
+    found = (
+        select(one, other)
+        .join(
+            other,
+            and_(other.searched == one.searched, other.date_of_birth == one.date_of_birth, other.id > one.id),
+        )
+        .where(one.searched != "", ~is_apart)
+        .order_by(one.searched, one.id, other.id)
+        .limit(most)
+    )
+    if after is not None:
+        name = session.scalar(select(Patient.searched).where(Patient.id == after[0])) or ""
+        same = and_(one.id == after[0], other.id > after[1])
+        # The first condition is what the index is asked for.
+        found = found.where(
+            one.searched >= name, or_(one.searched > name, and_(one.searched == name, or_(one.id > after[0], same)))
+        )
+    return [(first, second) for first, second in session.execute(found)]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedNumber:
+    """`id`: of a row with that number, by which a list goes on without naming it."""
+
+    id: int
+    patients: tuple[Patient, ...]
+
+
+def list_shared_numbers(session: Session, most: int, after: int | None) -> list[SharedNumber]:
+    """Numbers that several patients have, from the one after that of the row `after` on. `patients`: none where too
+    many share it, or all but one gave it up."""
+    shared = (
+        select(PhoneRow.e164, func.min(PhoneRow.id))
+        .where(PhoneRow.e164.is_not(None))
+        .group_by(PhoneRow.e164)
+        .having(func.min(PhoneRow.patient_id) != func.max(PhoneRow.patient_id))
+        .order_by(PhoneRow.e164)
+        .limit(most)
+    )
+    if after is not None:
+        last = session.scalar(select(PhoneRow.e164).where(PhoneRow.id == after)) or ""
+        shared = shared.where(PhoneRow.e164 > last)
+    ids = {e164: id_ for e164, id_ in session.execute(shared) if e164 is not None}
+    rows = session.execute(
+        select(PhoneRow.e164, Patient)
+        .join(Patient, Patient.id == PhoneRow.patient_id)
+        .where(PhoneRow.e164.in_(ids), PhoneRow.removed_at.is_(None))
+        .order_by(PhoneRow.e164, Patient.id)
+    ).all()
+    people = {
+        e164: tuple(dict.fromkeys(patient for _, patient in theirs))
+        for e164, theirs in groupby(rows, key=lambda row: row[0])
+    }
+    return [
+        SharedNumber(id_, theirs if len(theirs) <= MOST_SHARING else ())
+        for e164, id_ in ids.items()
+        for theirs in (people.get(e164, ()),)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A patient, and how much there is of appointments and messages."""
+
+    patient: Patient
+    appointments: int
+    messages: int
+    last_message_at: datetime | None
+
+
+def list_records(session: Session, patient_ids: Collection[int]) -> dict[int, Record]:
+    rows = session.execute(
+        select(
+            Patient,
+            _count(Appointment, Appointment.patient_id == Patient.id),
+            _count(Message, Message.patient_id == Patient.id),
+            select(func.max(Message.created_at)).where(Message.patient_id == Patient.id).scalar_subquery(),
+        ).where(Patient.id.in_(patient_ids))
+    )
+    return {row[0].id: Record(*row) for row in rows}
+
+
+def _count(model: Any, which: ColumnElement[bool]) -> Any:
+    return select(func.count()).select_from(model).where(which).correlate(Patient).scalar_subquery()
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    patient_id: int
+    starts_wall: datetime
+    starts_at: datetime
+    timezone: str
+    business: str
+    appointment_type: str
+
+
+def list_coming(session: Session, patient_ids: Collection[int], now: datetime, most: int) -> Sequence[Coming]:
+    """Their appointments to come, the next first."""
+    rows = session.execute(
+        select(
+            Appointment.patient_id,
+            Appointment.starts_wall,
+            Appointment.starts_at,
+            Appointment.timezone,
+            Business.name,
+            AppointmentType.name,
+        )
+        .join(Business, Business.id == Appointment.business_id)
+        .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
+        .where(
+            Appointment.patient_id.in_(patient_ids),
+            Appointment.starts_at > now,
+            or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
+        )
+        .order_by(Appointment.starts_at, Appointment.id)
+        .limit(most)
+    )
+    return [Coming(*row) for row in rows]
+
+
+def list_opt_outs(session: Session, patient_ids: Collection[int], e164s: Collection[str]) -> Sequence[OptOut]:
+    """Those that hold for these patients or numbers, the newest first."""
+    # Each on its own, for each has its index: with one "or" a database may read all of a practice's.
+    theirs = union_all(
+        select(OptOut.id).where(OptOut.patient_id.in_(patient_ids)), select(OptOut.id).where(OptOut.e164.in_(e164s))
+    )
+    found = select(OptOut).where(OptOut.id.in_(theirs), OptOut.lifted_at.is_(None))
+    return session.scalars(found.order_by(OptOut.id.desc())).all()
