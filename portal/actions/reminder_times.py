@@ -81,7 +81,7 @@ def _missed(to_come: int, days: str) -> str:
     which = counted(to_come, "reminder")
     return (
         f"{which} for the appointments of {days} will not go by themselves: under the new times their day is over. "
-        "Text these patients yourselves, or change it once those days have passed."
+        "Text these patients yourselves, from Appointments."
     )
 
 
