@@ -163,6 +163,17 @@ def test_a_missing_mobile_names_the_numbers_that_are_there(numbers: list[PhoneNu
     assert said.place == "/patients/1001"
 
 
+def test_what_another_system_has_reminded_says_who_left_it_out_and_up_to_when() -> None:
+    changed = {Reason.REMINDED_ELSEWHERE: Changed("Dana", wall("2031-05-07 10:00"))}
+    said = words(Reason.REMINDED_ELSEWHERE, replace(KNOWN, left_out_until=date(2031, 5, 9), changes=changed))
+    assert said.heading == "Another system has reminded Mia"
+    assert said.says == "Dana left out appointments up to Friday 9 May when going live."
+    assert (said.fix, said.place) == ("Text Mia now", "/patients/1001/text")
+    unknown = words(Reason.REMINDED_ELSEWHERE, Context())
+    assert unknown.heading == "Another system has reminded the patient"
+    assert unknown.says == "The practice left out appointments when going live."
+
+
 @pytest.mark.parametrize(
     ("reason", "known", "says"),
     [

@@ -274,4 +274,4 @@ def test_pages_say_where_nothing_can_be_sent(client: FlaskClient) -> None:
     clinic.change(clinic.practice, sending=Sending.REHEARSAL)
     assert "You are rehearsing" in client.get("/communications").text
     clinic.change(clinic.practice, sending=Sending.PAUSED)
-    assert "Sending is paused" in client.get("/communications").text
+    assert "All sending is paused" in client.get("/communications").text

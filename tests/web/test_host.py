@@ -123,8 +123,9 @@ def test_the_page_shows_what_matters_and_nothing_of_patients(
     assert "Last pass 5 minutes ago" in page
     assert "riverside 1 2031-05-07 3" in page  # the missed day
     assert "riverside today, 12am UTC 2 2 0 0" in page  # the pass
-    assert "Riverside riverside on 98 1 1 1" in page  # the practice: credits, businesses, queued, in doubt
-    assert "harbour rehearsal 0 0 0 0" in page
+    # The practice: credits, last pass, last update, businesses, queued, in doubt.
+    assert "Riverside riverside on 98 5 minutes ago never 1 1 1" in page
+    assert "harbour rehearsal 0 none never 0 0 0" in page
     assert "none runs To mend it: portal up, or python worker.py" in page
     for personal in ("Ada", "Bea", "Nguyen", "491570", "0491 570", "Hi "):
         assert personal not in answer.text, personal
@@ -151,7 +152,7 @@ def test_practices_come_a_page_at_a_time(client: FlaskClient, monkeypatch: pytes
     assert 'href="/host?after=b"' in first
     second = client.get("/host?after=b").text
     assert "More practices" not in second
-    assert said(second).count("on 100 0 0 0") == 1
+    assert said(second).count("on 100 none never 0 0 0") == 1
     assert "No practice after that one" in said(client.get("/host?after=zz").text)
 
 

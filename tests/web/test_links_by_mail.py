@@ -11,8 +11,8 @@ from portal import create_app
 from portal.config import Settings
 from portal.mail import MailFailed
 from portal.store.database import db
+from portal.web import hand_over
 from portal.web import sign_in as web_sign_in
-from portal.web import staff as web_staff
 from tests.builders import Clinic
 from tests.processes import wait_until
 from tests.web.conftest import sign_in, submit, visitor
@@ -42,7 +42,7 @@ def letters(monkeypatch: pytest.MonkeyPatch) -> Letters:
     def send(url: str, to: str, subject: str, text: str) -> None:
         sent.append((to, subject, text))
 
-    monkeypatch.setattr(web_staff, "send_mail", send)
+    monkeypatch.setattr(hand_over, "send_mail", send)
     monkeypatch.setattr(web_sign_in, "send_mail", send)
     return sent
 
@@ -71,7 +71,7 @@ def test_where_mail_fails_the_inviter_gets_the_link(app: Flask, monkeypatch: pyt
     def fail(*_: str) -> None:
         raise MailFailed("The mail server did not take it.")
 
-    monkeypatch.setattr(web_staff, "send_mail", fail)
+    monkeypatch.setattr(hand_over, "send_mail", fail)
     owner = sign_in(visitor(app))
     fields = {"name": "Robin", "email": "robin@clinic.example", "role": "reception"}
     page = owner.get(submit(owner, "/settings/staff", **fields).location).text

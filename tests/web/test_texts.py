@@ -192,7 +192,7 @@ def test_what_may_not_go_is_not_recorded_and_stays_written(
     assert "It was not sent. What you wrote is still here." in said
     assert "Sending is off for the whole practice." in said
     assert "Mia asked for no texts." in said
-    assert 'href="/settings/sms"' in answer.text
+    assert 'href="/sending"' in answer.text
     assert 'href="/patients/1"' in answer.text
     assert (typed(answer.text), field(answer.text, "form_key")) == ("Hello", KEY)
     assert messages(clinic) == []
@@ -275,7 +275,7 @@ def test_a_practitioner_without_appointments_texts_nobody(app: Flask, client: Fl
 def test_what_stands_in_the_way_leads_only_to_where_the_reader_may_mend_it(
     app: Flask, client: FlaskClient, clinic: Clinic
 ) -> None:
-    clinic.change(clinic.practice, sending=Sending.PAUSED)
+    clinic.change(clinic.practice, sending=Sending.REHEARSAL, live_since=None)
     reception = sign_in(visitor(app), Role.RECEPTION)
     form = {"form_key": KEY, "text": "Hello"}
     for answer in (
@@ -286,7 +286,7 @@ def test_what_stands_in_the_way_leads_only_to_where_the_reader_may_mend_it(
         assert "/settings" not in answer.text
         assert in_one_line(answer.text).count("Dana Owner can mend this.") == 1
     answer = client.post("/patients/1/text", data=form, headers=HTMX)
-    assert 'href="/settings/sms"' in answer.text
+    assert 'href="/going-live"' in answer.text
     assert "can mend this" not in answer.text
     with counted_queries() as seen:
         reception.get("/patients/1/text")
