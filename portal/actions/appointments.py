@@ -10,11 +10,8 @@ from portal.core.diagnosis import DueDay
 from portal.core.reasons import Reason
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import due_date, has_come, local
-from portal.store.changes import Change, Subject, list_changes
 from portal.store.facts import Reminder
 from portal.store.practices import Business, Practice
-
-MOST_CHANGES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,6 @@ def list_day(
     names = tuple((one.id, one.name) for one in businesses)
     has_several_zones = len({one.timezone for one in shown.values()}) > 1
     return Day(day, today, names, has_several_zones, lines, cursor)
-
-
-def list_changes_of(practice_id: str, appointment_id: int) -> Sequence[Change]:
-    """What staff changed of one, the newest first."""
-    with store.reading(practice_id) as session:
-        return list_changes(session, Subject.APPOINTMENT, appointment_id, most=MOST_CHANGES)
 
 
 def _decide(

@@ -51,8 +51,16 @@ def list_events(session: Session, found: Found) -> Sequence[MessageEvent]:
     return store.messages.list_events(session, [message.id]).get(message.id, []) if message else ()
 
 
-def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now: datetime) -> Case:
-    """`events`: of its reminder."""
+def case_of(
+    session: Session,
+    found: Found,
+    events: Sequence[MessageEvent],
+    now: datetime,
+    last_changes: Mapping[Key, Change] | None = None,
+) -> Case:
+    """`events`: of its reminder. `last_changes`: of `list_changeable`, where they are read already."""
+    if last_changes is None:
+        last_changes = store.changes.list_last(session, list_changeable(found))
     practice, appointment, message, reminder = found.practice, found.appointment, found.message, found.reminder
     decisions = _decisions(events)
     due_on = due_date(appointment.starts_on, practice.lead_days)
@@ -69,7 +77,7 @@ def case_of(session: Session, found: Found, events: Sequence[MessageEvent], now:
         timezone=appointment.timezone,
         starts_local=appointment.starts_wall,
         facts=reminder.facts,
-        context=_context(found, store.changes.list_last(session, list(_changeable(found))), events, due, now),
+        context=_context(found, last_changes, events, due, now),
         credits=practice.credits + (message.charged if message else 0),
         status=message.status if message else None,
         reasons=message.reasons if message else (),
@@ -122,6 +130,11 @@ def _of_passes(decisions: Sequence[Recorded], times: Mapping[PassHour, datetime]
     passes = set(times.values())
     # That none ran was found by the first run after.
     return tuple(one for one in decisions if one.at in passes or Reason.NO_PASS_RAN in one.reasons)
+
+
+def list_changeable(found: Found) -> list[Key]:
+    """What people may have changed that the reminder depends on."""
+    return list(_changeable(found))
 
 
 def _changeable(found: Found) -> dict[Key, tuple[Reason, ...]]:

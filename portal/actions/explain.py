@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.diagnose import NoSuchAppointment, case_of, list_events, opt_out_that_holds
+from portal.actions.diagnose import NoSuchAppointment, case_of, list_changeable, list_events, opt_out_that_holds
 from portal.core.diagnosis import Diagnosis, examine, mended_with
 from portal.core.numbers import PhoneType
 from portal.core.phrases import plain
@@ -16,18 +16,20 @@ from portal.core.roles import Permission, may
 from portal.core.timing import coming_week, has_come
 from portal.core.wording import Changed, Context
 from portal.store.appointments import Appointment
+from portal.store.changes import Change, Subject
 from portal.store.facts import Found
 from portal.store.messages import MessageEvent
 from portal.store.patients import OptOut, PhoneRow
 from portal.store.reminders import Choices
 
 _MOST_NAMES = 3
+MOST_CHANGES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """`events`: of its reminder. `who_may`: for what the reader's role may not do, who of the practice can.
-    `choices`: where a form wants them."""
+    `choices`: where a form wants them. `history`: what staff changed of the appointment, the newest first."""
 
     diagnosis: Diagnosis
     found: Found
@@ -36,6 +38,7 @@ class Explanation:
     choices: Choices | None
     who_may: Mapping[Permission, str]
     is_cancelled: bool
+    history: tuple[Change, ...]
 
     @property
     def id(self) -> int:
@@ -76,7 +79,10 @@ def explain(practice_id: str, appointment_id: int, now: datetime, allowed: Colle
 
 def explain_found(session: Session, found: Found, now: datetime, allowed: Collection[Permission]) -> Explanation:
     events = list_events(session, found)
-    case = case_of(session, found, events, now)
+    last_changes, history = store.changes.list_last_and_history(
+        session, list_changeable(found), (Subject.APPOINTMENT, found.appointment.id), MOST_CHANGES
+    )
+    case = case_of(session, found, events, now, last_changes)
     diagnosis = examine(case, now)
     crossed = {check.code for check in diagnosis.checks if not check.ok}
     needs = mended_with(found.practice.may_resume)
@@ -88,7 +94,7 @@ def explain_found(session: Session, found: Found, now: datetime, allowed: Collec
         choices = store.reminders.get_choices(session, found.business.id, week)
     who_may = _name_who_may(session, found.practice.id, wanted - set(allowed))
     is_cancelled = has_come(found.appointment.cancelled_at, now)
-    return Explanation(diagnosis, found, events, case.context, choices, who_may, is_cancelled)
+    return Explanation(diagnosis, found, events, case.context, choices, who_may, is_cancelled, tuple(history))
 
 
 def name_who_may(practice_id: str, wanted: Collection[Permission]) -> Mapping[Permission, str]:

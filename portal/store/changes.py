@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Index, Select, Text, bindparam, func, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -89,19 +90,42 @@ def list_last(session: Session, keys: Sequence[Key]) -> dict[Key, Change]:
     last: dict[Key, Change] = {}
     for begin in range(0, len(keys), _AT_ONCE):
         some = keys[begin : begin + _AT_ONCE]
-        values = {
-            f"{name}{number}": value
-            for number, key in enumerate(some)
-            for name, value in zip(("subject", "id", "field"), key, strict=True)
-        }
-        for change in session.scalars(_newest_of(tuple(key[1] is None for key in some)), values):
-            last[change.subject, change.subject_id, change.field] = change
+        for change in session.scalars(_newest_of(tuple(key[1] is None for key in some)), _values(some)):
+            last[_key(change)] = change
     return last
 
 
+def list_last_and_history(
+    session: Session, keys: Sequence[Key], of: tuple[Subject, int], most: int
+) -> tuple[dict[Key, Change], list[Change]]:
+    """As `list_last`, of a few; and the changes of this one, of which no key is, the newest first. In one query."""
+    values = _values(keys) | {"of": of[0], "of_id": of[1]}
+    changes = session.scalars(_newest_of(tuple(key[1] is None for key in keys), most), values).all()
+    history = [change for change in changes if (change.subject, change.subject_id) == of]
+    last = {_key(change): change for change in changes if (change.subject, change.subject_id) != of}
+    return last, sorted(history, key=lambda change: -change.id)
+
+
+def _key(change: Change) -> Key:
+    return change.subject, change.subject_id, change.field
+
+
+def _values(keys: Sequence[Key]) -> dict[str, Any]:
+    return {
+        f"{name}{number}": value
+        for number, key in enumerate(keys)
+        for name, value in zip(("subject", "id", "field"), key, strict=True)
+    }
+
+
 @lru_cache(maxsize=64)
-def _newest_of(are_of_the_practice: tuple[bool, ...]) -> Select[Change]:
-    """For so many keys, some without an id: built once, for every page that shows a diagnosis asks it."""
+def _newest_of(are_of_the_practice: tuple[bool, ...], most: int = 0) -> Select[Change]:
+    """For so many keys, some without an id: built once, for every page that shows a diagnosis asks it. With so many
+    of all that was changed of another one."""
+    history = select(Change.id).where(
+        Change.subject == bindparam("of", type_=Change.subject.type), Change.subject_id == bindparam("of_id")
+    )
+    latest = history.order_by(Change.id.desc()).limit(most).subquery()
     newest = union_all(
         *(
             select(func.max(Change.id).label("id")).where(
@@ -110,6 +134,7 @@ def _newest_of(are_of_the_practice: tuple[bool, ...]) -> Select[Change]:
                 Change.field == bindparam(f"field{number}"),
             )
             for number, is_of_the_practice in enumerate(are_of_the_practice)
-        )
+        ),
+        *([select(latest.c.id)] if most else []),
     ).subquery()
     return select(Change).join(newest, newest.c.id == Change.id)

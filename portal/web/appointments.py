@@ -6,7 +6,7 @@ from flask import Blueprint, g, render_template, request
 from werkzeug.exceptions import abort
 
 from portal import clock
-from portal.actions.appointments import Cursor, list_changes_of, list_day
+from portal.actions.appointments import Cursor, list_day
 from portal.core.appointment_changes import change_in_words
 from portal.core.roles import Permission
 from portal.store.changes import Change
@@ -43,12 +43,7 @@ def index() -> str:
 @allow(Permission.READ)
 def show(appointment_id: int) -> str:
     explanation = load(appointment_id)
-    return render_template(
-        "appointments/show.html",
-        changes=list_changes_of(g.practice.id, appointment_id),
-        done=request.args.get("done", ""),
-        **context(explanation),
-    )
+    return render_template("appointments/show.html", done=request.args.get("done", ""), **context(explanation))
 
 
 @pages.app_template_filter("appointment_change")
