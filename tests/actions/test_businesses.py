@@ -191,3 +191,16 @@ def test_practitioners_are_added_renamed_and_listed_by_page(clinic: Clinic) -> N
     rest, has_still_more = list_practitioners("riverside", 1)
     assert (len(first), has_more, len(rest), has_still_more) == (50, True, 12, False)
     assert first[0].full_name == "Mary Abel"
+
+
+def test_times_with_their_offset_stay_instants_for_the_next_import(app: Flask, tmp_path: Path) -> None:
+    """As the form says of them: the wall time that staff saw is kept only where the export writes wall times."""
+    export = Export(tmp_path / "export")
+    export.set("appointments.csv", {"starts_at": "2031-05-08T09:30:00+10:00", "ends_at": "2031-05-08T10:00:00+10:00"})
+    export.run()
+    own = Details("North Clinic", PERTH, "(02) 5550 9325")
+    change_business("riverside", find(Business, "b1").id, own, confirmed=True, who=DANA, now=NOW)
+    assert find(Appointment, "a1").starts_wall.hour == 9
+    export.run()
+    assert find(Appointment, "a1").starts_wall.hour == 7
+    assert find(Business, "b1").timezone == PERTH

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from portal import store
+from portal.actions.remind import run_pass
 from portal.core.reminders import Preference
 from portal.core.roles import Role
 from portal.store.database import db
@@ -278,3 +279,13 @@ def test_hours_and_share_are_shown_with_who_and_when(
         ("/settings/sms/alarm-share", "alarm-share", "share"),
     ):
         assert client.post(path, data={"row": row, field: "x"}, headers=headers).status_code == 422
+
+
+def test_where_credits_are_lacking_it_says_who_adds_them(client: FlaskClient, clinic: Clinic) -> None:
+    clinic = Clinic("lakeside", credits=0)
+    clinic.book("poor")
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    owner = sign_in(visitor(client.application), practice_id="lakeside")
+    page = owner.get("/appointments/4").text
+    assert "Credits are added by the system administrator: ask for a top-up." in page
+    assert CREDITS not in page
