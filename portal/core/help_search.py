@@ -100,6 +100,7 @@ def search(pages: Sequence[Page], typed: str) -> Search:
     if not most:
         return Search()
     best = sorted((page for page in pages if held[page.name] == most), key=lambda page: _rank(page, terms))
+    terms.sort(key=lambda term: sum(_count(_stems_of_page(page), [term]) for page in pages))
     return Search(tuple(_found(page, terms) for page in best), has_all=most == len(terms))
 
 
@@ -147,9 +148,14 @@ def _rank(page: Page, terms: Sequence[Term]) -> tuple[int, int, int]:
 
 
 def _found(page: Page, terms: Sequence[Term]) -> Found:
-    """With the first of the sentences that hold the most; a heading only says where."""
-    told = [sentence for sentence in page.sentences if not sentence.is_heading]
-    sentence = max(told, key=lambda one: _count(_stems(one.text), terms))
+    """With the first of the sentences that hold the most; a heading only says where. `terms`: what stands on the
+    fewest pages comes first, and says more."""
+
+    def worth(sentence: Sentence) -> tuple[int, list[int]]:
+        held = [_count(_stems(sentence.text), [term]) for term in terms]
+        return sum(held), held
+
+    sentence = max((one for one in page.sentences if not one.is_heading), key=worth)
     return Found(page, sentence, tuple(_pieces(sentence.text, terms)))
 
 

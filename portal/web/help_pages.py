@@ -82,6 +82,12 @@ class _Reader:
         self._markdown.add_render_rule(
             "image", lambda _renderer, tokens, index, _options, env: self._picture(tokens[index], env["file"])
         )
+        # On a phone a cell stands beside its heading, as one piece.
+        self._markdown.add_render_rule(
+            "td_open",
+            lambda renderer, tokens, index, options, _: renderer.renderToken(tokens, index, options, _) + "<span>",
+        )
+        self._markdown.add_render_rule("td_close", lambda *_: "</span></td>\n")
 
     def page(self, file: str) -> HelpPage:
         tokens = self._markdown.parse(self._texts[file])
@@ -90,6 +96,7 @@ class _Reader:
         for token, its_text in pairwise(body):
             if token.type == "heading_open":
                 token.attrSet("id", heading_id(its_text.content))
+        _make_cards(body)
         for token in body:
             token.children = [*self._links(token.children or [], file)] if token.children else token.children
         text = self._markdown.renderer.render(body, self._markdown.options, {"file": file})
@@ -126,6 +133,28 @@ class _Reader:
         source = f'<source media="{_NARROW}" {_sized(phone, "srcset")}>' if phone else ""
         image = f'<img {_sized(wide, "src")} alt="{alt}" loading="lazy">'
         return f'<a class="picture" href="{_place(wide)}"><picture>{source}{image}</picture></a>'
+
+
+_ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader", "td": "cell"}
+
+
+def _make_cards(tokens: Sequence[Token]) -> None:
+    """Tables as they are elsewhere in the portal: on a phone each row is a card, and each cell has its heading."""
+    headings, column = list[str](), 0
+    for token, its_text in pairwise(tokens):
+        if token.nesting < 1 or token.tag not in _ROLES:
+            continue
+        token.attrSet("role", _ROLES[token.tag])
+        if token.tag == "table":
+            token.attrSet("class", "cards")
+            headings = []
+        elif token.tag == "tr":
+            column = 0
+        elif token.tag == "th":
+            headings.append(its_text.content)
+        elif token.tag == "td":
+            token.attrSet(*(("data-label", headings[column]) if column else ("class", "who")))
+            column += 1
 
 
 def _place(picture: Path) -> str:

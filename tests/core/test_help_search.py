@@ -60,6 +60,12 @@ def test_the_sentence_with_the_most_of_the_words_is_shown() -> None:
     assert "".join(text for text, _ in one.pieces) == one.sentence.text
 
 
+def test_of_two_words_the_rarer_one_says_more() -> None:
+    page = a_page("it", "Merging", "Patients are listed. Two can be merged.")
+    (one,) = search([page, a_page("other", "Others", "Patients.")], "merge patients").found
+    assert one.sentence.text == "Two can be merged."
+
+
 @pytest.mark.parametrize("typed", ["", "   ", "?!", "zanzibar", "\x00", "<script>", "(" * 5000])
 def test_what_is_nowhere_finds_nothing(typed: str) -> None:
     assert found(typed) == []
