@@ -120,6 +120,42 @@ def test_the_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:
             check(open_page("/host/doctor", width, scheme), width)
 
 
+def test_the_pages_of_practices_are_accessible_and_fit(open_page: Open, host: Host) -> None:
+    for name, width in WIDTHS.items():
+        for scheme in SCHEMES:
+            for path, heading, picture in (
+                ("/host/practices/new", "Add a practice", "host-new"),
+                ("/host/practice?id=riverside", "Riverside Physiotherapy", "host-practice"),
+            ):
+                page = open_page(path, width, scheme)
+                expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+                check(page, width)
+                if scheme == "light":
+                    page.screenshot(path=SCREENS / f"{picture}-{name}.png", full_page=True)
+
+
+def test_a_practice_is_added_its_owner_invited_and_the_balance_asked(open_page: Open, host: Host) -> None:
+    page = open_page("/host")
+    page.get_by_role("link", name="Ask the provider now").click()
+    expect(page.locator("#provider-balance")).to_contain_text("euros are left.")
+    page.get_by_role("link", name="Add a practice").click()
+    page.get_by_label("Name of the practice").fill("Lakeside Dental")
+    page.get_by_label("Country").select_option("AU")
+    page.get_by_label("Clocks of its first business").select_option("Australia/Hobart")
+    page.get_by_label("Texts come from").fill("Lakeside")
+    page.get_by_role("button", name="Add the practice").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lakeside Dental")
+    page.get_by_label("Credits to add").fill("250")
+    page.get_by_role("button", name="Grant the credits").click()
+    expect(page.locator(".balance")).to_have_text("250 credits left")
+    page.get_by_label("Name", exact=True).fill("Robin Park")
+    page.get_by_label("Email").fill("robin@lakeside.example")
+    page.get_by_role("button", name="Invite as owner").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A link for Robin Park")
+    check(page, 1280)
+    assert "/join/" in page.get_by_label("Link").input_value()
+
+
 def test_the_dashboards_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:
     host.start_workers(1)
     [waiting, _] = plant(host.queue.connection, "send 1 of practice riverside: 1 to 1")
