@@ -169,7 +169,7 @@ def open_editor(
         types=tuple(one.name for one in using) if template else (),
         use=use,
         changes=changes,
-        templates=tuple((one.id, one.name) for one in others),
+        templates=tuple((one.id, one.name) for one in others if one.problem is None),
         number=number,
         zone=businesses[0].timezone if businesses else None,
         form_key=secrets.token_urlsafe(16),
