@@ -3,12 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
+from portal.migrations.checks import add_reason, take_reason
+
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-KNOWN = "ck_messages_known_reasons"
 REASON = "daily-limit"
 AFTER = "patient-archived"
 CODES = (
@@ -88,14 +89,11 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_daily_limit", "messages", ["practice_id", "id"], sqlite_where=where, postgresql_where=where
     )
-    change_check(with_reason)
+    add_reason("messages", REASON, AFTER)
 
 
 def downgrade() -> None:
-    op.execute(
-        f"UPDATE messages SET reasons = replace(reasons, '{REASON};', '{AFTER};') WHERE reasons LIKE '%{REASON};%'"
-    )
-    change_check(without_reason)
+    take_reason("messages", REASON, AFTER)
     op.drop_index("ix_messages_daily_limit", "messages")
     op.drop_index("ix_messages_patient_pass", "messages")
     op.drop_table("daily_lines")
@@ -104,34 +102,3 @@ def downgrade() -> None:
         op.drop_column("users", name)
     for name, _, _ in reversed(PRACTICE):
         op.drop_column("practices", name)
-
-
-def with_reason(check: str) -> str:
-    """The condition takes each known reason out of the column, one call around the other."""
-    inner = f"'{AFTER};', '')"
-    return check.replace("replace(reasons", "replace(replace(reasons").replace(inner, f"{inner}, '{REASON};', '')")
-
-
-def without_reason(check: str) -> str:
-    return check.replace(f", '{REASON};', '')", "").replace("replace(replace(reasons", "replace(reasons")
-
-
-def change_check(change) -> None:
-    """SQLite would make the table anew for it, and all that refers to it: it keeps what it enforces as text, which
-    may be changed where every row satisfies it (https://sqlite.org/lang_altertable.html, section 7)."""
-    connection = op.get_bind()
-    if connection.dialect.name == "postgresql":
-        checks = sa.inspect(connection).get_check_constraints("messages")
-        found = next(check["sqltext"] for check in checks if check["name"] == KNOWN)
-        op.drop_constraint(op.f(KNOWN), "messages", type_="check")
-        op.create_check_constraint(op.f(KNOWN), "messages", change(found.replace("::text", "")))
-        return
-    table = connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'messages'"))
-    version = connection.scalar(sa.text("PRAGMA schema_version"))
-    connection.execute(sa.text("PRAGMA writable_schema = ON"))
-    connection.execute(
-        sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = 'messages'"),
-        {"sql": change(table)},
-    )
-    connection.execute(sa.text(f"PRAGMA schema_version = {version + 1}"))
-    connection.execute(sa.text("PRAGMA writable_schema = OFF"))

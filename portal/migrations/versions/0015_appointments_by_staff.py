@@ -1,49 +1,21 @@
 """Who changed an appointment is noted."""
 
-import re
-
-import sqlalchemy as sa
 from alembic import op
+
+from portal.migrations.checks import change_words
 
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-KNOWN = "ck_changes_subject"
 NEW = "appointment"
 
 
 def upgrade() -> None:
-    change_check(lambda subjects: [*subjects, NEW])
+    change_words("changes", "subject", lambda subjects: [*subjects, NEW])
 
 
 def downgrade() -> None:
     op.execute("DELETE FROM changes WHERE subject = 'appointment'")
-    change_check(lambda subjects: [subject for subject in subjects if subject != NEW])
-
-
-def change_check(change) -> None:
-    """SQLite would make the table anew for it: it keeps what it enforces as text, which may be changed where every
-    row satisfies it (https://sqlite.org/lang_altertable.html, section 7)."""
-    connection = op.get_bind()
-    if connection.dialect.name == "postgresql":
-        checks = sa.inspect(connection).get_check_constraints("changes")
-        found = next(check["sqltext"] for check in checks if check["name"] == KNOWN)
-        op.drop_constraint(op.f(KNOWN), "changes", type_="check")
-        op.create_check_constraint(op.f(KNOWN), "changes", f"subject IN ({changed(found, change)})")
-        return
-    table = connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'changes'"))
-    version = connection.scalar(sa.text("PRAGMA schema_version"))
-    connection.execute(sa.text("PRAGMA writable_schema = ON"))
-    connection.execute(
-        sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = 'changes'"),
-        {"sql": re.sub(r"(subject IN \()([^)]*)", lambda part: part[1] + changed(part[2], change), table)},
-    )
-    connection.execute(sa.text(f"PRAGMA schema_version = {version + 1}"))
-    connection.execute(sa.text("PRAGMA writable_schema = OFF"))
-
-
-def changed(known: str, change) -> str:
-    """The words of a check's text, in their order, with the change."""
-    return ", ".join(f"'{subject}'" for subject in change(re.findall("'([^']*)'", known)))
+    change_words("changes", "subject", lambda subjects: [subject for subject in subjects if subject != NEW])

@@ -3,12 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from portal.migrations.checks import add_reason, take_reason
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
 depends_on = None
 
-KNOWN = {"messages": "ck_messages_known_reasons", "broadcast_recipients": "ck_broadcast_recipients_known_reasons"}
+TABLES = ("messages", "broadcast_recipients")
 REASON = "reminded-elsewhere"
 AFTER = "sending-off"
 # The last time that people used the switch.
@@ -36,49 +38,13 @@ def upgrade() -> None:
         sqlite_where=where,
         postgresql_where=where,
     )
-    for table in KNOWN:
-        change_check(table, with_reason)
+    for table in TABLES:
+        add_reason(table, REASON, AFTER)
 
 
 def downgrade() -> None:
-    for table in KNOWN:
-        op.execute(
-            f"UPDATE {table} SET reasons = replace(reasons, '{REASON};', '{AFTER};') "  # noqa: S608
-            f"WHERE reasons LIKE '%{REASON};%'"
-        )
-        change_check(table, without_reason)
+    for table in TABLES:
+        take_reason(table, REASON, AFTER)
     op.drop_index("ix_messages_reminded_elsewhere", "messages")
     for name in ("left_out_at", "left_out_until", "live_since", "sending_note", "sending_changed_by"):
         op.drop_column("practices", name)
-
-
-def with_reason(check: str) -> str:
-    """The condition takes each known reason out of the column, one call around the other."""
-    inner = f"'{AFTER};', '')"
-    return check.replace("replace(reasons", "replace(replace(reasons").replace(inner, f"{inner}, '{REASON};', '')")
-
-
-def without_reason(check: str) -> str:
-    return check.replace(f", '{REASON};', '')", "").replace("replace(replace(reasons", "replace(reasons")
-
-
-def change_check(table, change) -> None:
-    """As in 0012: SQLite keeps what it enforces as text, which may be changed where every row satisfies it."""
-    connection, name = op.get_bind(), KNOWN[table]
-    if connection.dialect.name == "postgresql":
-        checks = sa.inspect(connection).get_check_constraints(table)
-        found = next(check["sqltext"] for check in checks if check["name"] == name)
-        op.drop_constraint(op.f(name), table, type_="check")
-        op.create_check_constraint(op.f(name), table, change(found.replace("::text", "")))
-        return
-    sql = connection.scalar(
-        sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :table"), {"table": table}
-    )
-    version = connection.scalar(sa.text("PRAGMA schema_version"))
-    connection.execute(sa.text("PRAGMA writable_schema = ON"))
-    connection.execute(
-        sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :table"),
-        {"sql": change(sql), "table": table},
-    )
-    connection.execute(sa.text(f"PRAGMA schema_version = {version + 1}"))
-    connection.execute(sa.text("PRAGMA writable_schema = OFF"))
