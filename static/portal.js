@@ -38,3 +38,12 @@ document.addEventListener("click", (event) => {
   event.stopPropagation();
   text.focus();
 }, true);
+
+// A file that is too large is said so before it is sent: the server would hang up in the midst of it.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest("input[data-most]");
+  if (!field) return;
+  const isTooLarge = field.files.length && field.files[0].size > Number(field.dataset.most);
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});

@@ -35,6 +35,7 @@ from portal.core.lists import (
     PLACES,
     Matching,
     folded,
+    read_clock,
     read_day,
     read_end,
     read_moment,
@@ -101,7 +102,8 @@ def understand(record: Record, matching: Matching) -> Understood:
         fields = [field for field, column in matching.columns.items() if column == record.fault[0]]
         raise Misread([(fields[0] if fields else "", record.fault[1])])
     clock = record.values[matching.columns["start"]] if "start" in matching.columns else None
-    starts = read("date", lambda text: read_moment(text, clock, order))
+    is_clock_read = clock is None or read("start", read_clock) is not None
+    starts = read("date", lambda text: read_moment(text, clock, order)) if is_clock_read else None
     minutes = read("minutes", lambda text: read_minutes(text) if text.strip() else None)
     ends = read("end", lambda text: read_end(text, starts, order) if starts and text.strip() else None)
     if starts and ends is None and minutes is not None:

@@ -167,7 +167,7 @@ def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(cli
     told = [(one["file"], one["line"], one["column"], one["cause"]) for one in found["problems"]]
     assert told == [
         ("list.csv", 2, "termin am", "not a date with the day first, like 31/12/2031."),
-        ("list.csv", 3, "termin am", "not a time like 9:30, 14:05 or 2:05pm."),
+        ("list.csv", 3, "um", "not a time like 9:30, 14:05 or 2:05pm."),
         ("list.csv", 4, "kundin", "the patient has no name."),
         ("list.csv", 7, "", "it has 2 values, and the first line names 10 columns."),
         ("list.csv", 6, "nr", "line 5 is the same appointment."),
