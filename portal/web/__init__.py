@@ -105,7 +105,8 @@ def register(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)
     access.register(app)
-    imports.register(app)  # after access, whose answer needs no file; before the forms' tokens, which are read with it
+    # After access, whose answer needs no file; before the forms' tokens, which are read with it.
+    imports.register(app)
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused
     limits.register(app)
     app.after_request(_protect)

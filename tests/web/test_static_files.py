@@ -15,7 +15,7 @@ STATIC = Path(__file__).parents[2] / "static"
 FIRST_LOAD = 100_000  # bytes
 
 
-@pytest.mark.parametrize("name", ["portal.css", "portal.js"])
+@pytest.mark.parametrize("name", ["portal.css", "pages.css", "portal.js"])
 def test_scripts_and_styles_are_compressed_and_checked_again(app: Flask, name: str) -> None:
     client, path = visitor(app), f"/static/{name}"
     with client.get(path, headers={"Accept-Encoding": "gzip, br"}) as packed:
