@@ -52,13 +52,13 @@ class SharedNumber:
 
 
 def list_shared_numbers(session: Session, most: int, after: int | None) -> list[SharedNumber]:
-    """Numbers that several patients have, from the one after that of the row `after` on. `patients`: none where too
-    many share it, or all but one gave it up."""
+    """Numbers that several patients have, but not too many, from the one after that of the row `after` on.
+    `patients`: one or none where the others gave it up."""
     shared = (
         select(PhoneRow.e164, func.min(PhoneRow.id))
         .where(PhoneRow.e164.is_not(None))
         .group_by(PhoneRow.e164)
-        .having(func.min(PhoneRow.patient_id) != func.max(PhoneRow.patient_id))
+        .having(func.min(PhoneRow.patient_id) != func.max(PhoneRow.patient_id), func.count() <= MOST_SHARING)
         .order_by(PhoneRow.e164)
         .limit(most)
     )
@@ -76,11 +76,7 @@ def list_shared_numbers(session: Session, most: int, after: int | None) -> list[
         e164: tuple(dict.fromkeys(patient for _, patient in theirs))
         for e164, theirs in groupby(rows, key=lambda row: row[0])
     }
-    return [
-        SharedNumber(id_, theirs if len(theirs) <= MOST_SHARING else ())
-        for e164, id_ in ids.items()
-        for theirs in (people.get(e164, ()),)
-    ]
+    return [SharedNumber(id_, people.get(e164, ())) for e164, id_ in ids.items()]
 
 
 @dataclass(frozen=True, slots=True)
