@@ -107,7 +107,8 @@ def test_the_list_counts_who_would_be_texted_and_names_what_lacks(app: Flask) ->
     )
     assert item(seen, "Patients") == (
         State.WARNS,
-        "Of 4 patients with reminders in the next 7 days, 1 would be texted. Open a day below to see why the others would not.",
+        "Of 4 patients with reminders in the next 7 days, 1 would be texted. "
+        "Open a day below to see why the others would not.",
     )
     assert item(seen, "Credits")[1].startswith("1 credit left: the coming days need 2, and they run out ")
     assert [(one.day, one.would, one.would_not) for one in seen.days] == [

@@ -32,7 +32,8 @@ def test_every_outcome_up_to_sent_is_in_the_log(played: PlayedDemo) -> None:
 
 
 def test_every_reason_is_in_the_log_or_in_a_diagnosis(played: PlayedDemo) -> None:
-    of_reminders = set(Reason) - {Reason.NO_CONSENT}  # asked of marketing only
+    # Asked of marketing only, and of a practice that comes from another system.
+    of_reminders = set(Reason) - {Reason.NO_CONSENT, Reason.REMINDED_ELSEWHERE}
     logged = {reason for message in stream(PRACTICE) for reason in message["reasons"]}
     assert logged == of_reminders - DIAGNOSIS_ONLY
     said = {reason for id_ in range(5001, 5049) for reason in diagnose(PRACTICE, str(id_), played.now).reasons}

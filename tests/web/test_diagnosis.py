@@ -457,7 +457,7 @@ def test_hostile_names_are_harmless(client: FlaskClient, name: str) -> None:
         assert answer.status_code == 200, path
         assert "<script>alert" not in answer.text
         assert "<img src=x" not in answer.text
-        assert "x" * 600 not in answer.text
+        assert "x" * 600 not in re.sub(r' value="[^"]*"', "", answer.text)  # a form holds it whole
 
 
 def count_queries(client: FlaskClient, path: str) -> int:
