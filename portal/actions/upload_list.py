@@ -121,7 +121,7 @@ def understand(record: Record, matching: Matching) -> Understood:
     is_cancelled = read("status", lambda text: folded(text) in words, False)
     patient_id = read("patient_id", _read_id) or _id_of(patient, numbers)
     appointment_id = read("appointment_id", _read_id)
-    if faults:
+    if faults or starts is None:
         raise Misread(faults)
     own = (patient_id, folded(places["practitioner"]), starts)
     return Understood(
