@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.asking import read_name
 from portal.actions.businesses import Details, add_business
-from portal.actions.importing.fields import read_required_text, read_zone
+from portal.actions.importing.fields import read_zone
 from portal.actions.importing.practice_file import SENDER_TAKEN, read_country, read_id
 from portal.actions.who import Who
 from portal.core.reminders import Preference
@@ -51,7 +52,7 @@ def add_practice(typed: NewPractice, who: Who, now: datetime) -> str:
 
 def check(typed: NewPractice) -> NewPractice:
     """As it will be recorded. Raises PracticeRefused."""
-    name = _read("practice", read_required_text, typed.name)
+    name = _read("practice", lambda value: read_name(value, "Type the practice's name."), typed.name)
     country = _read("country", read_country, typed.country)
     sender = typed.sender.strip()
     if not sender:

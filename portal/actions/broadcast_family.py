@@ -12,6 +12,8 @@ from portal.actions.who import Who
 from portal.actions.write import new_text
 from portal.core.again import QUEUED_BY_STAFF
 from portal.core.reminders import decide
+from portal.core.states import Status
+from portal.core.timing import local
 from portal.store.broadcasts import Shared
 from portal.store.practices import Practice
 
@@ -29,8 +31,8 @@ def _part(session: Session, practice: Practice, shared: Shared, credits: int, no
     """Returns the credits that it took."""
     message, broadcast = shared.message, shared.broadcast
     assert message.body is not None and message.deadline_at is not None  # as it was queued
-    texts: dict[str, int] = {}  # by number
-    taken = 0
+    texts = {message.to: message.id} if message.status is Status.SENDING and message.to else {}  # by number
+    zone, taken = store.practices.list_zones(session).get(message.business_id or 0, "UTC"), 0
     for patient_id, facts in store.texts.list_facts(session, practice, shared.patient_ids).items():
         facts = replace(facts, is_marketing=message.is_marketing)
         decision = decide(facts, credits - taken, message.body)
@@ -39,7 +41,7 @@ def _part(session: Session, practice: Practice, shared: Shared, credits: int, no
             continue  # they wait for the same, with it
         if not decision.reasons and to not in texts:
             row = new_text(practice.id, message.business_id, now, is_marketing=message.is_marketing)
-            goes_at, until = now + _SOON, message.deadline_at
+            goes_at, until = local(now + _SOON, zone), message.deadline_at
             text = ToQueue(row, patient_id, decision, until, charged=0, own_words=True, goes_at=goes_at)
             who = Who(broadcast.written_by_id, broadcast.written_by)
             (texts[to],) = queue_texts(session, practice, [text], who, QUEUED_BY_STAFF, now)

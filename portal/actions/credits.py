@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.who import COMMAND_LINE, Who, note_change
@@ -12,6 +14,7 @@ from portal.store.credits import CreditEntry, EntryKind
 MOST_AT_ONCE = 1_000_000
 _HIGHEST_BALANCE = 1_000_000_000
 _LONGEST_REFERENCE = 200
+_TWICE = timedelta(minutes=2)
 
 
 class CreditsRefused(ValueError):
@@ -51,13 +54,16 @@ def top_up_own(practice_id: str, amount: int, reference: str, now: datetime, who
 
 
 def top_up(practice_id: str, amount: int, reference: str, now: datetime, who: Who = COMMAND_LINE) -> int:
-    """By the sysadmin, or on the command line. Returns the new balance. Raises CreditsRefused, NoSuchPractice."""
+    """By the sysadmin, or on the command line. Returns the new balance. The same by the same person within two
+    minutes is a button pressed twice, and added once. Raises CreditsRefused, NoSuchPractice."""
     if not 1 <= amount <= MOST_AT_ONCE:
         raise CreditsRefused(f"A top-up is a whole number from 1 to {MOST_AT_ONCE:,}.")
     if len(reference) > _LONGEST_REFERENCE or not reference.isprintable():
         raise CreditsRefused(f"The reference is one line of at most {_LONGEST_REFERENCE} characters.", "reference")
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
+        if _is_pressed_twice(session, amount, reference, now, who):
+            return practice.credits
         if practice.credits + amount > _HIGHEST_BALANCE:
             raise CreditsRefused(f"The balance would be above {_HIGHEST_BALANCE:,}.")
         entry = {"practice_id": practice_id, "at": now, "kind": EntryKind.TOP_UP, "amount": amount}
@@ -67,6 +73,13 @@ def top_up(practice_id: str, amount: int, reference: str, now: datetime, who: Wh
         after = practice.credits
         note_change(session, who, now, Subject.PRACTICE, None, CREDITS, str(before), str(after), reference)
         return after
+
+
+def _is_pressed_twice(session: Session, amount: int, reference: str, now: datetime, who: Who) -> bool:
+    last = store.changes.last_change(session, Subject.PRACTICE, None, CREDITS)
+    if who.user_id is None or last is None or last.user_id != who.user_id or now - last.at > _TWICE:
+        return False
+    return int(last.after) - int(last.before) == amount and last.note == reference
 
 
 def ledger(practice_id: str, most: int | None, before: int | None = None) -> Ledger:

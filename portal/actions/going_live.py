@@ -173,18 +173,21 @@ def go_live(
     _check(left_out, seen.today)
     with store.transaction(practice.id) as session:
         locked = store.practices.lock_practice(session, practice.id)
-        _leave_out(session, locked, left_out, who, now)
+        if locked.sending is Sending.ON or locked.may_resume:
+            raise CannotGoLive("It has gone live already: look at the page anew.", "")
+        _leave_out(session, locked, left_out, now, who, now)
         switch(session, locked, Sending.ON, who, now)
         session.flush()
 
 
 def leave_out(practice_id: str, until: date | None, who: Who, now: datetime) -> None:
-    """Say it otherwise after going live; None: nothing is left out any more. Raises CannotGoLive."""
+    """Say it otherwise after going live; None: nothing is left out any more. What was booked since then stays: it is
+    reminded from here. Raises CannotGoLive."""
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
         businesses = store.practices.list_businesses(session)
         _check(until, (local(now, businesses[0].timezone) if businesses else now).date())
-        _leave_out(session, practice, until, who, now)
+        _leave_out(session, practice, until, practice.left_out_at or practice.live_since or now, who, now)
         session.flush()
 
 
@@ -193,10 +196,12 @@ def _check(until: date | None, today: date) -> None:
         raise CannotGoLive(problem, "until")
 
 
-def _leave_out(session: Session, practice: Practice, until: date | None, who: Who, now: datetime) -> None:
+def _leave_out(
+    session: Session, practice: Practice, until: date | None, booked_by: datetime, who: Who, now: datetime
+) -> None:
     before = practice.left_out_until
     if before != until:
-        practice.left_out_until, practice.left_out_at = until, now if until else None
+        practice.left_out_until, practice.left_out_at = until, booked_by if until else None
         note_change(session, who, now, Subject.PRACTICE, None, LEFT_OUT, _said(before), _said(until))
 
 

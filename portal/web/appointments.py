@@ -13,7 +13,7 @@ from portal.store.changes import Change
 from portal.store.imported import is_made_here
 from portal.web.access import allow
 from portal.web.diagnosis import context, load
-from portal.web.row_ids import LARGEST_ID
+from portal.web.row_ids import LARGEST_ID, row_id
 
 PAGE = 50
 _YEARS = range(1900, 2200)
@@ -76,6 +76,6 @@ def _after() -> Cursor | None:
         return None
     try:
         seconds, id_, credits = map(int, request.args["after"].split("."))
-        return Cursor(datetime.fromtimestamp(seconds, UTC), min(id_, LARGEST_ID), credits)
+        return Cursor(datetime.fromtimestamp(seconds, UTC), row_id(id_) or 0, credits)
     except (ValueError, OverflowError, OSError):
         abort(404)

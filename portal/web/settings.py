@@ -16,7 +16,7 @@ from portal.core.reminder_times import LEAD_DAYS, WINDOW_STARTS
 from portal.core.reminders import Preference, Sending
 from portal.core.roles import Permission
 from portal.web.access import allow, who
-from portal.web.row_ids import LARGEST_ID
+from portal.web.row_ids import row_id
 from portal.web.setting_forms import attempt, done, given, is_confirmed, is_confirmed_as, refused, render
 
 LEDGER_PAGE = 50
@@ -27,8 +27,8 @@ pages = Blueprint("settings", __name__, url_prefix="/settings")
 @pages.get("/sms", endpoint="sms")
 @allow(Permission.SETTINGS)
 def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
-    before = request.args.get("before", type=int)
-    shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, min(before, LARGEST_ID) if before else None)
+    before = row_id(request.args.get("before", type=int))
+    shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, before or None)
     return render(
         "sms",
         problem,

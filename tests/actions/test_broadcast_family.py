@@ -75,6 +75,16 @@ def test_who_has_another_number_by_then_is_texted_there_and_the_others_where_the
     assert credits() == 98
 
 
+def test_who_move_to_another_number_together_get_one_text_there(clinic: Clinic, line: Line) -> None:
+    sent = press(text=CLOSED)
+    for name in ("Ada", "Ken"):
+        takes_another_number(clinic, name, MOBILES[1])
+    go(line)
+    assert line.taken == [(SECOND, CLOSED)]
+    assert shown(sent.broadcast_id).by_status == {Status.SENT: 2}
+    assert credits() == 99
+
+
 def test_of_those_who_are_left_each_has_their_own_reason(clinic: Clinic, line: Line) -> None:
     sent = press(text=CLOSED)
     record_opt_out(clinic.id, patient("Ada").id, who=DANA, now=GOES_AT)

@@ -27,7 +27,7 @@ from portal.core.states import Status
 from portal.store.changes import LEFT_OUT, SENDING, Subject, list_changes
 from portal.store.messages import Message
 from portal.store.practices import Practice
-from tests.builders import DAY, PASS_AT, Clinic, a_practice
+from tests.builders import DAY, MOBILES, PASS_AT, Clinic, a_practice
 
 HOUR = timedelta(hours=1)
 NOW = PASS_AT + timedelta(minutes=5)
@@ -39,6 +39,12 @@ FRIDAY = date(2031, 5, 9)
 def the_practice(clinic: Clinic) -> Practice:
     with store.reading(clinic.id) as session:
         return store.practices.get_practice(session, clinic.id)
+
+
+def just_live() -> Clinic:
+    clinic = Clinic()
+    clinic.change(clinic.practice, live_since=NOW)
+    return clinic
 
 
 def live(clinic: Clinic, left_out: date | None = None, at: Any = NOW) -> None:
@@ -194,7 +200,7 @@ def test_the_portal_says_why_wherever_it_is_asked(app: Flask) -> None:
 
 
 def test_who_is_left_out_is_not_asked_for_a_number_and_the_wish_of_others_stands_apart(app: Flask) -> None:
-    clinic = Clinic()
+    clinic = just_live()
     clinic.book("a", patient={"mobile": None, "preference": Preference.NONE})
     leave_out(clinic.id, DAY, DANA, NOW)
     (day,) = look_ahead(the_practice(clinic), NOW).days
@@ -206,7 +212,7 @@ def test_who_is_left_out_is_not_asked_for_a_number_and_the_wish_of_others_stands
 
 
 def test_what_is_booked_or_moved_after_it_was_said_is_reminded(app: Flask) -> None:
-    clinic = Clinic()
+    clinic = just_live()
     before = clinic.book("before")
     after = clinic.book("after", booked_at=NOW + timedelta(minutes=1))
     moved = clinic.book("moved", moved_at=NOW + timedelta(minutes=1))
@@ -237,8 +243,30 @@ def test_it_is_changed_and_lifted_while_it_matters(app: Flask) -> None:
     ]
 
 
+def test_what_was_booked_since_is_reminded_from_here_however_the_day_is_changed(app: Flask) -> None:
+    clinic, _ = a_rehearsed_clinic()
+    live(clinic, FRIDAY)
+    since = clinic.book("since", starts="2031-05-09 11:00", booked_at=NOW + HOUR, patient={"mobile": MOBILES[5]})
+    leave_out(clinic.id, FRIDAY + timedelta(days=1), DANA, NOW + 2 * HOUR)
+    run_pass(clinic.id, PASS_AT + timedelta(days=1), PASS_AT + timedelta(days=1))
+    assert outcome(clinic, since.id) == (Status.QUEUED, ())
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_old_form_neither_ends_a_pause_nor_takes_in_what_is_left_out(app: Flask, paused: bool) -> None:
+    clinic, _ = a_rehearsed_clinic()
+    seen = the_practice(clinic)
+    live(clinic, FRIDAY)
+    if paused:
+        pause(clinic.id, "wrong texts", DANA, NOW)
+    with pytest.raises(CannotGoLive, match="has gone live already"):
+        go_live(seen, READY, None, confirmed=True, accepted=True, who=DANA, now=NOW)
+    practice = the_practice(clinic)
+    assert (practice.sending, practice.left_out_until) == (Sending.PAUSED if paused else Sending.ON, FRIDAY)
+
+
 def test_what_no_pass_met_was_reminded_elsewhere_all_the_same(app: Flask) -> None:
-    clinic = Clinic()
+    clinic = just_live()
     a = clinic.book("a")
     clinic.change(clinic.business, watched_since=PASS_AT - timedelta(days=3))
     leave_out(clinic.id, DAY, DANA, NOW)

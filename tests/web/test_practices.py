@@ -66,7 +66,7 @@ def test_a_practice_is_added_and_rehearses(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("fields", "field", "says"),
     [
-        ({"practice": " "}, "practice", "Must not be empty."),
+        ({"practice": " "}, "practice", "Type the practice&#39;s name."),
         ({"id": "a b"}, "id", "It must be 1 to 64 printable characters without spaces."),
         ({"id": "x" * 65}, "id", "It must be 1 to 64 printable characters"),
         ({"id": "riverside"}, "id", "There is a practice of that id already."),
@@ -190,8 +190,32 @@ def test_nobody_of_a_practice_gets_there(app: Flask, client: FlaskClient, role: 
 
 def test_no_such_practice_is_said_so(client: FlaskClient) -> None:
     assert client.get(f"{ONE}?id=nowhere").status_code == client.get(ONE).status_code == 404
+    assert client.get(f"{ONE}?id=%00").status_code == 404
     for path in ("credits", "invite", "pause", "resume"):
-        assert client.post(f"{ONE}/{path}", data={"id": "nowhere", "amount": "5", "confirm": "y"}).status_code == 404
+        for id_ in ("nowhere", "\0"):
+            assert client.post(f"{ONE}/{path}", data={"id": id_, "amount": "5", "confirm": "y"}).status_code == 404
+
+
+def test_a_button_pressed_twice_grants_once_and_another_amount_is_another_grant(client: FlaskClient) -> None:
+    a_practice("riverside")
+    for amount, reference in (("5", "a"), ("5", "a"), ("5", "b"), ("7", "b")):
+        form = {"id": "riverside", "amount": amount, "reference": reference}
+        assert client.post(f"{ONE}/credits", data=form).status_code == 303
+    assert the("riverside").credits == 117
+
+
+def test_a_name_of_letters_that_cannot_be_seen_is_refused_and_nothing_is_made(client: FlaskClient) -> None:
+    form = {
+        "practice": "\u2060\u2060",
+        "country": "AU",
+        "timezone": "Australia/Sydney",
+        "sender": "Clinic",
+        "id": "x",
+    }
+    answer = client.post(NEW, data=form)
+    assert answer.status_code == 422
+    assert "Type the practice&#39;s name." in answer.text
+    assert client.get(f"{ONE}?id=x").status_code == 404
 
 
 @pytest.mark.parametrize("path", [NEW, f"{ONE}?id=riverside", "/host/balance"])
