@@ -1,8 +1,10 @@
 """Staff add a patient, who may be there already."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.importing.fields import LONGEST_NAME
@@ -22,6 +24,7 @@ from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import Practice
 
 _MOST_ALIKE = 5
+_TYPED = ("first_name", "last_name", "date_of_birth", "email", "preference")
 _DAY = timedelta(days=1)
 
 
@@ -40,22 +43,30 @@ class Given:
 class Alike(Refused):
     """Somebody like this is there already."""
 
+    says = "This may be somebody who is there already. Look first, then say that it is not."
+
     def __init__(self, lines: Sequence[Line]) -> None:
-        super().__init__("confirm", "This may be somebody who is there already. Look first, then say that it is not.")
+        super().__init__("confirm", self.says)
         self.lines = lines
+
+
+class AddedAnother(Alike):
+    """The form has added a patient already, and comes back with other words."""
+
+    says = "This form has added a patient already. Change that record there, or add somebody else here."
 
 
 def add_patient(practice_id: str, given: Given, form_id: str, *, is_another: bool, who: Who, now: datetime) -> int:
     """Returns the id of the row. `form_id`: of the form, which may come twice and adds one. `is_another`: than those
-    who are like it. Raises Alike, Refused."""
+    who are like it. Raises AddedAnother, Alike, Refused."""
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
         external_id = made_here_id(form_id)
-        there = store.patients.find_patient(session, external_id)
-        if there is not None:
-            return there.id
         patient = _read(given, external_id, now)
         row = _read_number(practice, given.number)
+        there = store.patients.find_patient(session, external_id)
+        if there is not None:
+            return _same_again(session, there, patient, row)
         alike = store.patient_list.find_alike(
             session,
             searched_name(patient.first_name, patient.last_name),
@@ -72,6 +83,15 @@ def add_patient(practice_id: str, given: Given, form_id: str, *, is_another: boo
             session.add(row)
         note_change(session, who, now, Subject.PATIENT, patient.id, contacts.ADDED, "", "yes")
         return patient.id
+
+
+def _same_again(session: Session, there: Patient, patient: Patient, row: PhoneRow | None) -> int:
+    """What the form has added. Raises AddedAnother."""
+    numbers = [one.number for one in store.patients.list_number_rows(session, there.id)]
+    is_same = all(getattr(there, name) == getattr(patient, name) for name in _TYPED)
+    if not is_same or numbers != ([row.number] if row else []):
+        raise AddedAnother([Line(*(getattr(there, field.name) for field in fields(Line)))])
+    return there.id
 
 
 def _read(given: Given, external_id: str, now: datetime) -> Patient:

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.booking import Asked, Foreseen, Made, find_parts, make, refuse_unseen
+from portal.actions.booking import AddedAnother, Asked, Foreseen, Made, find_parts, make, refuse_unseen
 from portal.actions.foresee import foresee
+from portal.actions.move import slot_of
 from portal.actions.who import Who, note_change
 from portal.core.appointment_changes import ADDED, time_in_words
 from portal.core.effects import Act, Effect
@@ -15,6 +16,8 @@ from portal.store.appointments import Appointment, Choices
 from portal.store.changes import Subject
 from portal.store.imported import made_here_id
 from portal.store.parts import Parts
+
+_ASKED = ("patient_id", "business_id", "practitioner_id", "appointment_type_id", "starts_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,14 @@ def book(
     practice_id: str, patient_id: int, asked: Asked, form_id: str, seen_effect: str, who: Who, now: datetime
 ) -> int:
     """Returns its id. `form_id`: of the form, which may come twice and adds one. `seen_effect`: what the form said
-    that it does to the reminder. Raises Changed, NoSuchPatient, Refused."""
+    that it does to the reminder. Raises AddedAnother, Changed, NoSuchPatient, Refused."""
     with store.transaction(practice_id) as session:
         store.practices.lock_practice(session, practice_id)
         external_id = made_here_id(form_id)
+        made = make(find_parts(session, practice_id, asked, patient_id), asked)
         there = store.appointments.find_appointment(session, external_id)
         if there is not None:
-            return there.id
-        made = make(find_parts(session, practice_id, asked, patient_id), asked)
+            return _same_again(there, made)
         appointment, effect = _foresee(session, made, now)
         refuse_unseen(effect, seen_effect)
         appointment.external_id = external_id
@@ -58,6 +61,16 @@ def book(
         when = f"{time_in_words(made.slot)}, {made.business.name}"
         note_change(session, who, now, Subject.APPOINTMENT, appointment.id, ADDED, "", when)
         return appointment.id
+
+
+def _same_again(there: Appointment, made: Made) -> int:
+    """What the form has added. Raises AddedAnother."""
+    if all(getattr(there, name) == made.columns[name] for name in _ASKED):
+        return there.id
+    when = time_in_words(slot_of(there))
+    raise AddedAnother(
+        f"This form has added one already: {when}. If that one is wrong, move it; to add this one too, save again."
+    )
 
 
 def _foresee(session: Session, made: Made, now: datetime) -> tuple[Appointment, Effect]:

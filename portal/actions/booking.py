@@ -22,6 +22,10 @@ class Changed(ValueError):
     """Somebody, or what happened meanwhile, has made it another than the form showed. The text says so."""
 
 
+class AddedAnother(Changed):
+    """The form has added an appointment already, and comes back with another."""
+
+
 class Twice(Refused):
     """The clocks show the time twice: which of the two was not said."""
 

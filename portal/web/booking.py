@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions.book import book, foresee_booking, show_booking
-from portal.actions.booking import FIRST, SECOND, Asked, Changed, Foreseen, Twice
+from portal.actions.booking import FIRST, SECOND, AddedAnother, Asked, Changed, Foreseen, Twice
 from portal.actions.browse_patients import browse
 from portal.actions.cancel import cancel, show_cancel, take_up
 from portal.actions.diagnose import NoSuchAppointment
@@ -65,16 +65,16 @@ def effect_of_new() -> str:
 @pages.post("/new")
 @allow(Permission.PATIENTS)
 def add() -> ResponseReturnValue:
-    patient_id, asked, now = _id("patient"), _asked(), clock.now()
+    patient_id, asked, now, form_id = _id("patient"), _asked(), clock.now(), request.form.get("form_id", "")
     try:
         if not _saves():
-            return _booking(_shown(foresee_booking(g.practice.id, patient_id, asked, now)))
-        form_id = request.form.get("form_id", "")
+            return _booking(_shown(foresee_booking(g.practice.id, patient_id, asked, now)), form_id)
         added = book(g.practice.id, patient_id, asked, form_id, request.form.get("effect", ""), who(), now)
     except NoSuchPatient:
         abort(404)
     except (Refused, Changed) as refused:
-        return _booking(_refused(refused, lambda: foresee_booking(g.practice.id, patient_id, asked, now))), 422
+        answer = _refused(refused, lambda: foresee_booking(g.practice.id, patient_id, asked, now))
+        return _booking(answer, "" if isinstance(refused, AddedAnother) else form_id), 422
     return _go(added, "added")
 
 
@@ -88,7 +88,7 @@ def _whose() -> str:
     return render_template(template, found=found, search=search, known=known)
 
 
-def _booking(answer: _Answer) -> str:
+def _booking(answer: _Answer, form_id: str = "") -> str:
     asked = _asked()
     shown = show_booking(g.practice.id, _id("patient"), asked)
     if shown.parts.patient is None:
@@ -100,7 +100,7 @@ def _booking(answer: _Answer) -> str:
         choices=shown.choices,
         patient=shown.parts.patient,
         numbers=shown.parts.numbers,
-        form_id=made_here_id(request.form.get("form_id", "")),
+        form_id=made_here_id(form_id),
     )
 
 

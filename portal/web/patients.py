@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from portal import clock
 from portal.actions import patients
-from portal.actions.add_patient import Alike, Given, add_patient
+from portal.actions.add_patient import AddedAnother, Alike, Given, add_patient
 from portal.actions.browse_patients import Order, browse
 from portal.actions.merge_patients import find_kept
 from portal.actions.patients import NoSuchPatient, Refused
@@ -68,7 +68,7 @@ def index() -> str:
 @allow(Permission.PATIENTS)
 def new() -> str:
     """`?next=`: where to go on with the patient."""
-    return _new(NO_PROBLEM, [])
+    return _new(NO_PROBLEM, [], "")
 
 
 @pages.post("/new")
@@ -86,7 +86,8 @@ def add() -> ResponseReturnValue:
         )
     except Refused as refused:
         problem = Problem("new", refused.field, str(refused), request.form.to_dict())
-        return _new(problem, refused.lines if isinstance(refused, Alike) else []), 422
+        form_id = "" if isinstance(refused, AddedAnother) else _given("form_id")
+        return _new(problem, refused.lines if isinstance(refused, Alike) else [], form_id), 422
     where = url_for("patients.show", patient_id=patient_id)
     if wanted := inside(_given("next"), ""):
         where = f"{wanted}{'&' if '?' in wanted else '?'}patient={patient_id}"
@@ -95,7 +96,7 @@ def add() -> ResponseReturnValue:
     return redirect(where, 303)
 
 
-def _new(problem: Problem, alike: Sequence[Line]) -> str:
+def _new(problem: Problem, alike: Sequence[Line], form_id: str) -> str:
     is_fragment = bool(request.headers.get("HX-Request"))
     return render_template(
         "patients/_new.html" if is_fragment else "patients/new.html",
@@ -103,7 +104,7 @@ def _new(problem: Problem, alike: Sequence[Line]) -> str:
         alike=alike,
         is_fragment=is_fragment,
         next=inside(request.values.get("next", ""), ""),
-        form_id=made_here_id(_given("form_id")),
+        form_id=made_here_id(form_id),
         default=g.practice.default_preference,
         today=clock.now().date(),
         **_CHOICES,

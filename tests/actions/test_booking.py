@@ -10,7 +10,7 @@ from flask import Flask
 
 from portal import store
 from portal.actions.book import book, foresee_booking
-from portal.actions.booking import FIRST, SECOND, Asked, Changed, Twice, state_of
+from portal.actions.booking import FIRST, SECOND, AddedAnother, Asked, Changed, Twice, state_of
 from portal.actions.cancel import cancel, show_cancel, take_up
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.move import foresee_move, move, show_move
@@ -167,6 +167,15 @@ def test_a_form_that_comes_twice_adds_one(clinic: Clinic, app: Flask) -> None:
     results = at_once(app, *[lambda: book(clinic.id, 1, form, key, effect.key, DANA, EARLY)] * 2)
     assert len(set(results)) == 1
     assert now_there(results[0]).external_id == key
+
+
+def test_a_form_that_comes_back_with_another_appointment_is_refused(clinic: Clinic) -> None:
+    form, key = asked(clinic, time="11:00"), made_here_id()
+    effect = foresee_booking(clinic.id, 1, form, EARLY).effect
+    added = book(clinic.id, 1, form, key, effect.key, DANA, EARLY)
+    with pytest.raises(AddedAnother, match="has added one already: Thursday 8 May 2031, 11am"):
+        book(clinic.id, 1, replace(form, time="11:30"), key, effect.key, DANA, EARLY)
+    assert book(clinic.id, 1, form, key, effect.key, DANA, EARLY) == added
 
 
 @pytest.mark.parametrize(

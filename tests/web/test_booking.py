@@ -105,6 +105,23 @@ def test_the_form_says_what_it_does_before_it_saves(client: FlaskClient, clinic:
     assert client.get("/appointments/2").status_code == 404
 
 
+def test_what_a_form_says_anew_after_it_was_saved_is_refused_once_and_then_added(
+    client: FlaskClient, clinic: Clinic
+) -> None:
+    at, path = "/appointments/new?patient=1", "/appointments/new"
+    page = client.get(at).text
+    first = {"csrf_token": form_token(page), "form_id": hidden(page, "form_id")} | filled(clinic, patient=1)
+    first |= {"effect": hidden(client.post(path, data=first).text, "effect"), "do": "save"}
+    assert client.post(path, data=first).location == "/appointments/2?done=added"  # an answer that is lost
+    other = first | {"time": "14:00"}
+    answer = client.post(path, data=other)
+    assert answer.status_code == 422
+    assert "It was not saved. This form has added one already: Thursday 8 May 2031, 9:30am." in answer.text
+    again = other | {name: hidden(answer.text, name) for name in ("form_id", "effect")}
+    assert client.post(path, data=again).location == "/appointments/3?done=added"
+    assert f"{appointment(3).starts_wall:%H:%M}" == "14:00"
+
+
 def test_while_it_is_filled_in_the_effect_alone_is_answered(client: FlaskClient, clinic: Clinic) -> None:
     at, path = "/appointments/new?patient=1", "/appointments/new/effect"
     answer = send(client, path, at, filled(clinic, patient=1, time=""), headers=HTMX)
@@ -326,6 +343,25 @@ def test_a_form_that_comes_twice_adds_one_patient(client: FlaskClient) -> None:
     page = client.get("/patients/new").text
     form = {"csrf_token": form_token(page), "form_id": hidden(page, "form_id")} | MIA
     assert [client.post("/patients/new", data=form).location for _ in range(2)] == ["/patients/1"] * 2
+
+
+@pytest.mark.parametrize(
+    "typed", [{"first_name": "Ada"}, {"born": ""}, {"number": "0491 570 157"}, {"number": ""}, {"preference": "None"}]
+)
+def test_another_patient_in_a_form_that_was_saved_is_refused_once_and_then_added(
+    client: FlaskClient, typed: dict[str, str]
+) -> None:
+    Clinic()
+    page = client.get("/patients/new").text
+    own = {"csrf_token": form_token(page), "form_id": hidden(page, "form_id")}
+    first = own | MIA | {"number": "0491 570 156"}
+    assert client.post("/patients/new", data=first).location == "/patients/1"  # an answer that is lost
+    answer = client.post("/patients/new", data=first | typed)
+    assert answer.status_code == 422
+    assert "This form has added a patient already." in answer.text
+    assert 'href="/patients/1"' in answer.text
+    again = first | typed | {"form_id": hidden(answer.text, "form_id"), "confirm": "yes"}
+    assert client.post("/patients/new", data=again).location == "/patients/2"
 
 
 @pytest.mark.parametrize(
