@@ -22,6 +22,7 @@ from portal.actions.importing.fields import read_minutes, read_text
 from portal.actions.importing.problems import CannotImport, Problem, Rejects, Report
 from portal.actions.importing.reading import CsvFile, Record, UnreadableFile
 from portal.actions.importing.scratch import AT_ONCE, Scratch
+from portal.actions.importing.sources import list_exported_numbers
 from portal.actions.importing.tables import (
     APPOINTMENT_TYPES,
     APPOINTMENTS,
@@ -117,8 +118,7 @@ def understand(record: Record, matching: Matching) -> Understood:
                 if value is not None}  # fmt: skip
     numbers = {type_: read(field, read_text) for field, type_ in _NUMBERS.items() if field in matching.columns}
     places = {place: read(place, _read_name, matching.same.get(place, "")) for place in PLACES}
-    words = {folded(word) for word in matching.cancelled.split(",")}
-    is_cancelled = read("status", lambda text: folded(text) in words, False)
+    is_cancelled = read("status", lambda text: folded(text) in matching.cancelled_words, False)
     patient_id = read("patient_id", _read_id) or _id_of(patient, numbers)
     appointment_id = read("appointment_id", _read_id)
     if faults or starts is None:
@@ -306,7 +306,7 @@ class _List:
                 cause = _KEEP_IN_STEP.format(seen[row.patient_id].line)
                 self._report.warning(Problem(self._name, row.line, "", cause))
         stored = list_imported(self._session, Patient, _PATIENT_FIELDS, [row.patient_id for row in new])
-        numbers = store.uploads.list_exported_numbers(self._session, [row["id"] for row in stored.values()])
+        numbers = list_exported_numbers(self._session, [row.patient_id for row in new]) if self._has_numbers else {}
         for row in new:
             patient = stored.get(row.patient_id)
             before = _exported(patient, _PATIENT_FIELDS) if patient else {}
@@ -323,8 +323,7 @@ class _List:
                 }
             )
             if self._has_numbers:
-                had = numbers.get(patient["id"], []) if patient else []
-                for type_, number in _with_numbers(had, row.numbers):
+                for type_, number in _with_numbers(numbers.get(row.patient_id, ()), row.numbers):
                     self._writers[PHONE_NUMBERS.file].writerow(
                         {"patient_id": row.patient_id, "type": type_, "number": number}
                     )

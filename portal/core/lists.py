@@ -68,6 +68,11 @@ class Matching:
     zone: str = ""
     template: str = ""
 
+    @property
+    def cancelled_words(self) -> frozenset[str]:
+        """Folded. A blank is never one of them."""
+        return frozenset(word for part in self.cancelled.split(",") if (word := folded(part)))
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -85,6 +90,8 @@ class Matching:
         for place in PLACES:
             if place not in columns and not self.same.get(place):
                 return place, f"Choose the column, or type the {FIELDS[place].lower()} of all rows."
+        if "status" in columns and not self.cancelled_words:
+            return "cancelled", "Type the word that stands there where it is cancelled."
         used = list(columns.values())
         for name, heading in columns.items():
             if used.count(heading) > 1 and name not in ("date", "start", "end"):

@@ -109,6 +109,17 @@ def find_merged_ids(session: Session, external_ids: Collection[str]) -> set[str]
     return set(session.scalars(found)) if external_ids else set()
 
 
+def list_meant(session: Session, external_ids: Collection[str]) -> list[tuple[int, str]]:
+    """(row id, the export's id) of the patients whom these ids of an export mean: of one who was merged into another,
+    the one who was kept."""
+    if not external_ids:
+        return []
+    kept = session.scalars(select(Merge.kept_id).where(Merge.external_id.in_(external_ids))).all()
+    found = select(Patient.id, Patient.external_id)
+    rows = session.execute(found.where(or_(Patient.external_id.in_(external_ids), Patient.id.in_(kept))))
+    return [(id_, external_id) for id_, external_id in rows]
+
+
 def are_apart(session: Session, patient_ids: Collection[int]) -> set[tuple[int, int]]:
     """The pairs among these of whom staff said that they are two, the lower id first."""
     found = select(Apart.first_id, Apart.second_id).where(

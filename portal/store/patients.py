@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     Date,
     Index,
     Row,
@@ -248,8 +249,10 @@ def list_patients_after(session: Session, after: int, most: int) -> list[tuple[i
     return [(id_, external_id) for id_, external_id in session.execute(found)]
 
 
-def list_imported_numbers(session: Session, first_patient: int, last_patient: int) -> dict[int, list[dict[str, Any]]]:
-    """For each patient, the rows that an export brought, also those that staff removed, in the order entered."""
+def list_imported_numbers(session: Session, whose: ColumnElement[bool]) -> dict[int, list[dict[str, Any]]]:
+    """For each patient, the rows that an export brought, also those that staff removed, in the order entered.
+
+    `whose`: a condition on `PhoneRow.patient_id`."""
     numbers: dict[int, list[dict[str, Any]]] = {}
     for row in session.execute(
         select(
@@ -266,7 +269,7 @@ def list_imported_numbers(session: Session, first_patient: int, last_patient: in
             PhoneRow.removed_at,
             PhoneRow.staff_changed,
         )
-        .where(PhoneRow.patient_id.between(first_patient, last_patient), PhoneRow.from_export)
+        .where(whose, PhoneRow.from_export)
         .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
     ):
         numbers.setdefault(row.patient_id, []).append(dict(row._mapping))

@@ -1,6 +1,6 @@
 """Files that staff upload to import them: each waits here in pieces, for the workers may be on other machines."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import IO, Any
@@ -21,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
-from portal.store.patients import PhoneRow
 from portal.store.types import RowId, UtcDateTime, words
 
 PIECE = 512 * 1024  # bytes
@@ -204,20 +203,6 @@ def claim_upload(session: Session, upload_id: int, claim: str, now: datetime, lo
 
 def find_matching(session: Session, headings: str) -> ListMatching | None:
     return session.scalar(select(ListMatching).where(ListMatching.headings == headings))
-
-
-def list_exported_numbers(session: Session, patient_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
-    """(type, number) of each patient's rows as the last import had them, in its order."""
-    numbers: dict[int, list[tuple[str, str]]] = {}
-    rows = session.execute(
-        select(PhoneRow.patient_id, PhoneRow.type, PhoneRow.number, PhoneRow.staff_changed)
-        .where(PhoneRow.patient_id.in_(patient_ids), PhoneRow.from_export)
-        .order_by(PhoneRow.patient_id, PhoneRow.position, PhoneRow.id)
-    )
-    for patient_id, type_, number, changed in rows:
-        was = changed or {}
-        numbers.setdefault(patient_id, []).append((was.get("type", type_), was.get("number", number)))
-    return numbers
 
 
 # --- for the host's sweeps: rows of every practice ----------------------------------------------------------

@@ -8,17 +8,19 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import store
+from portal.actions import patients
+from portal.actions.merge_patients import merge
 from portal.actions.upload_matching import go_on, match, show_matching
 from portal.actions.uploads import UploadRefused, discard, read_rejects
 from portal.core.lists import DateOrder, Matching
 from portal.core.reminders import Preference
 from portal.store.appointments import Appointment
-from portal.store.patients import Patient
+from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import Business, Practitioner
 from portal.store.uploads import Upload, UploadState
 from tests.builders import Clinic
 
-from .exports import NOW, change, numbers_of
+from .exports import NOW, change, find, numbers_of
 from .uploads import DANA, PRACTICE, agree, look, upload, work
 
 HEADINGS = "Termin am;um;Kundin;Händi;Geb.;Bei;Wo;Was;Nr;Stand"
@@ -206,6 +208,11 @@ def test_an_empty_list_is_refused_and_a_long_line_named(clinic: Clinic, content:
         assert "longer than 64 KB" in (done.found or {})["problems"][0]["cause"]
 
 
+def test_a_row_that_says_nothing_of_its_state_is_not_cancelled(clinic: Clinic) -> None:
+    import_list(ROWS[0].removesuffix("ok"), ROWS[1], matching=replace(MATCHING, cancelled="Abgesagt, , storniert,"))
+    assert [row[-1] for row in appointments()] == [False, True]
+
+
 def test_an_appointment_that_comes_back_into_the_list_stands_again(clinic: Clinic) -> None:
     late = NOW.replace(microsecond=123456)  # as the clock shows it
     import_list(ROWS[0], now=late)
@@ -214,6 +221,43 @@ def test_an_appointment_that_comes_back_into_the_list_stands_again(clinic: Clini
     columns = {field: column for field, column in MATCHING.columns.items() if field != "status"}
     import_list(*ROWS, now=late, matching=replace(MATCHING, columns=columns))
     assert [row[-1] for row in appointments()] == [False, False]
+
+
+BY_NUMBER = replace(  # the column “Geb.” holds the patient's own number
+    MATCHING, columns={field: column for field, column in MATCHING.columns.items() if field != "birth_date"}
+    | {"patient_id": "geb."},
+)  # fmt: skip
+TWICE = tuple(
+    row.replace(was, id_) for row, was, id_ in zip(ROWS, (";04/05/1980;", ";;"), (";p1;", ";p2;"), strict=True)
+)
+
+
+def stored_numbers() -> list[tuple[object, ...]]:
+    with store.reading(PRACTICE) as session:
+        rows = session.scalars(select(PhoneRow).order_by(PhoneRow.id)).all()
+    return [(one.id, one.type, one.number, one.position, one.removed_at is None) for one in rows]
+
+
+@pytest.mark.parametrize("do", ["corrected", "removed", "moved"])
+def test_a_list_leaves_the_numbers_of_a_patient_who_was_merged_as_staff_left_them(clinic: Clinic, do: str) -> None:
+    with_home = replace(BY_NUMBER, columns={**BY_NUMBER.columns, "phone": "stand"})
+    with_home = replace(with_home, columns={f: c for f, c in with_home.columns.items() if f != "status"})
+    homes = (";02 5550 1234", ";02 5550 9325")
+    import_list(*(row.rpartition(";")[0] + home for row, home in zip(TWICE, homes, strict=True)), matching=with_home)
+    kept, gone = find(Patient, "p1").id, find(Patient, "p2").id
+    merge(PRACTICE, kept, gone, confirmed=True, who=DANA, now=NOW)
+    wrong = next(one for one in numbers_of(find(Patient, "p1")) if one.number == "0491 570 110")
+    if do == "corrected":
+        patients.change_number(PRACTICE, kept, wrong.id, "Mobile", "0491 570 156", who=DANA, now=NOW)
+    elif do == "removed":
+        patients.remove_number(PRACTICE, kept, wrong.id, who=DANA, now=NOW)
+    else:
+        patients.move_number_up(PRACTICE, kept, wrong.id, who=DANA, now=NOW)
+    before = stored_numbers()
+    for rows in (TWICE, TWICE, TWICE[1:]):
+        done = import_list(*rows, matching=BY_NUMBER)
+        assert (done.found or {})["conflicts"] == []
+        assert stored_numbers() == before
 
 
 def test_two_of_one_name_are_not_guessed(clinic: Clinic) -> None:

@@ -1,5 +1,6 @@
 """How a list's dates, times and names are read: as staff said, or not at all."""
 
+from dataclasses import replace
 from datetime import date, datetime, time
 
 import pytest
@@ -116,5 +117,6 @@ def test_a_matching_says_what_is_still_to_be_said() -> None:
         (Matching(dates=DAY, columns={"date": "d", "name": "n", "last_name": "l"}), "name"),
         (Matching(dates=DAY, columns={"date": "d", "name": "n"}), "business"),
         (Matching(dates=DAY, columns={**COMPLETE.columns, "email": "who"}, same=COMPLETE.same), "name"),
+        (replace(COMPLETE, columns={**COMPLETE.columns, "status": "state"}, cancelled=" , ."), "cancelled"),
     ):
         assert (wrong.find_problem() or ("", ""))[0] == field

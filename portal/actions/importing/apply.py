@@ -153,7 +153,7 @@ class Apply:
         after = 0
         while patients := store.patients.list_patients_after(self._session, after, AT_ONCE):
             first, after = patients[0][0], patients[-1][0]
-            stored = store.patients.list_imported_numbers(self._session, first, after)
+            stored = store.patients.list_imported_numbers(self._session, PhoneRow.patient_id.between(first, after))
             sources = list_sources(self._session, patients, stored)
             external_ids = [one.external_id for one in sources]
             exported = self._scratch.find_numbers(external_ids)

@@ -1,12 +1,13 @@
 """Under which of the export's ids each number of a patient came: one who was merged from several has several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.store.patients import PhoneRow
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -37,7 +38,24 @@ def list_sources(session: Session, patients: Sequence[tuple[int, str]], stored: 
     return sources
 
 
+def list_exported_numbers(session: Session, external_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """(type, number) of what came under each of these ids as the last import had it, in its order."""
+    patients = store.merges.list_meant(session, external_ids)
+    stored = store.patients.list_imported_numbers(session, PhoneRow.patient_id.in_([id_ for id_, _ in patients]))
+    return {
+        one.external_id: [
+            (str(_exported(row, "type")), str(_exported(row, "number")))
+            for row in sorted(one.stored, key=lambda row: int(_exported(row, "position")))
+        ]
+        for one in list_sources(session, patients, stored)
+    }
+
+
 def _first_place(row: Mapping[str, Any], places: Sequence[int]) -> int:
     """Staff may have moved it: the export's place tells."""
-    exported = (row["staff_changed"] or {}).get("position", row["position"])
-    return max((place for place in places if place <= exported), default=0)
+    return max((place for place in places if place <= _exported(row, "position")), default=0)
+
+
+def _exported(row: Mapping[str, Any], field: str) -> Any:
+    """As the export last had it."""
+    return (row["staff_changed"] or {}).get(field, row[field])
