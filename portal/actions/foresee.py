@@ -9,7 +9,7 @@ from portal.actions.diagnose import find_due_day
 from portal.actions.remind import decide_in_turn
 from portal.core.effects import Act, Effect, Next, Text, effect
 from portal.core.numbers import number_to_text
-from portal.core.reminders import cost
+from portal.core.reminders import cost, decide
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import has_come, local
 from portal.core.wording import Context, words
@@ -36,7 +36,8 @@ def foresee(
     if message is not None:
         sent_at = local(message.sent_at, zone) if message.sent_at else None
         # What was in doubt before is in doubt again, and stays paid.
-        text = Text(message.status, sent_at, 0 if message.was_in_doubt else message.charged)
+        charged = 0 if message.was_in_doubt else message.charged
+        text = Text(message.status, sent_at, charged, message.written_by is not None)
     coming = _next(session, practice, business, reminder, text, opt_outs, now)
     return effect(act, reminder.facts.details.patient_first_name, text, coming, local(now, zone))
 
@@ -51,19 +52,23 @@ def _next(
     now: datetime,
 ) -> Next:
     is_over = has_come(reminder.starts_at, now)
-    waits = reminder.message is not None and reminder.message.status is Status.QUEUED
+    waits = reminder.message if reminder.message and reminder.message.status is Status.QUEUED else None
     if is_over or has_come(reminder.cancelled_at, now):
         return Next(None, (), is_over)
     due = find_due_day(session, practice, business, reminder.facts.details.starts_local.date(), now)
     may_try = reminder.message is None or reminder.message.status in RETRIED_BY_PASS
     pass_at = due.next_pass_at(reminder.booked_at, reminder.cancelled_at) if may_try else None
-    if pass_at is None and not waits:
+    if pass_at is None and waits is None:
         return Next(None, (), is_over)
     # What was taken for the text that waits comes back, or is its own.
-    (outcome,) = decide_in_turn(practice, [reminder], practice.credits + (text.charged if text else 0))
+    if waits and waits.written_by:
+        reasons = decide(reminder.facts, practice.credits + waits.charged, waits.body).reasons
+    else:
+        (outcome,) = decide_in_turn(practice, [reminder], practice.credits + (text.charged if text else 0))
+        reasons = outcome.reasons
     context = _context(practice, reminder, opt_outs, now)
     there = local(pass_at, business.timezone) if pass_at else None
-    return Next(there, tuple(words(reason, context) for reason in outcome.reasons), is_over)
+    return Next(there, tuple(words(reason, context) for reason in reasons), is_over)
 
 
 def _context(practice: Practice, reminder: Reminder, opt_outs: Collection[OptOut], now: datetime) -> Context:

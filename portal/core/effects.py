@@ -26,11 +26,12 @@ class Act(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Text:
     """The reminder that the appointment has before the change. `at`: when it was sent, by the clocks of its business.
-    `charged`: the credits that come back where it is withdrawn."""
+    `charged`: the credits that come back where it is withdrawn. `is_by_staff`: it goes as they wrote it."""
 
     status: Status
     at: datetime | None
     charged: int
+    is_by_staff: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,9 @@ def _of_what_stays(act: Act, name: str, text: Text, coming: Next, today: date) -
     match text.status:
         case Status.QUEUED if coming.obstacles:
             return Effect(("The text that waits is held back.", *_why(coming)))
+        case Status.QUEUED if text.is_by_staff:
+            again = "take it back and write it anew if it no longer holds"
+            return Effect((f"The text that waits was sent by staff and goes as it was written: {again}.",))
         case Status.QUEUED:
             return Effect(("The text that waits says what holds when it goes.",))
         case Status.SENDING:

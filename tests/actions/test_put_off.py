@@ -15,13 +15,16 @@ from portal.actions.worklist import look_at_worklist
 from portal.actions.write import CannotGo, MayNotSend, open_composer
 from portal.core.broadcasts import Whom
 from portal.core.reasons import Reason
+from portal.core.reminders import Preference
 from portal.core.states import Status
 from portal.core.timing import resolve
+from portal.store.patients import OptOut, OptOutSource
 from tests.actions.test_remind import balance, events, the_log
-from tests.builders import MOBILES, PASS_AT, Clinic
+from tests.builders import MOBILES, PASS_AT, Clinic, a_practitioner, a_type
 
 from .broadcasting import press, texts
 from .by_staff import DANA, Line, at_once, message, patient, practitioner, write
+from .test_booking import move_to
 from .test_resend import again, all_again, asked, becomes
 
 HOUR = timedelta(hours=1)
@@ -117,6 +120,36 @@ def test_an_automatic_reminder_keeps_its_own_hours(app: Flask, line: Line) -> No
     assert result
     line.send(result.message_ids)
     assert len(line.taken) == 1
+
+
+@pytest.mark.parametrize("wish", [None, Preference.NONE])
+def test_a_change_of_the_appointment_says_that_a_reminder_by_staff_goes_as_it_was_written(
+    app: Flask, line: Line, wish: Preference | None
+) -> None:
+    clinic = Clinic()
+    visit = clinic.book("a", patient={"preference": wish})
+    id_ = write("Dr Marsh sees you tomorrow.", at=NIGHT, appointment_id=visit.id)
+    with store.transaction(clinic.id) as session:
+        other = a_practitioner(session, external_id="2", first_name="Ana", last_name="Berg")
+        bare = a_type(session, None, external_id="2", name="Dry needling")
+    assert move_to(clinic, NIGHT, visit.id, practitioner_id=other.id, type_id=bare.id).says == (
+        "The text that waits was sent by staff and goes as it was written: "
+        "take it back and write it anew if it no longer holds.",
+    )
+    line.send([id_], at=MORNING)
+    assert [text for _, text in line.taken] == ["Dr Marsh sees you tomorrow."]
+
+
+def test_a_change_of_the_appointment_says_what_holds_a_reminder_by_staff_back(app: Flask, line: Line) -> None:
+    clinic = Clinic()
+    visit = clinic.book("a")
+    id_ = write(at=NIGHT, appointment_id=visit.id)
+    with store.transaction(clinic.id) as session:
+        other = a_practitioner(session, external_id="2")
+        session.add(OptOut(source=OptOutSource.STAFF, patient_id=visit.patient_id, recorded_at=NIGHT))
+    assert move_to(clinic, NIGHT, visit.id, practitioner_id=other.id).says[0] == "The text that waits is held back."
+    line.send([id_], at=MORNING)
+    assert line.taken == []
 
 
 def test_one_that_does_not_go_in_the_morning_either_is_too_late(clinic: Clinic) -> None:
