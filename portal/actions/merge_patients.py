@@ -64,8 +64,18 @@ class _Merging:
         note_change(self.session, self.who, self.now, Subject.PATIENT, self.kept.id, field, before, after, note)
 
 
-def merge(practice_id: str, kept_id: int, gone_id: int, *, confirmed: bool, who: Who, now: datetime) -> None:
-    """It cannot be undone. Raises NoSuchPatient, CannotMerge."""
+def merge(
+    practice_id: str,
+    kept_id: int,
+    gone_id: int,
+    *,
+    confirmed: bool,
+    has_agreed: bool = False,
+    who: Who,
+    now: datetime,
+) -> None:
+    """It cannot be undone. `has_agreed`: to be texted again, where the record that goes is archived and the other is
+    not. Raises NoSuchPatient, CannotMerge."""
     with store.transaction(practice_id) as session:
         practice = store.practices.lock_practice(session, practice_id)
         kept, gone = session.get(Patient, kept_id), session.get(Patient, gone_id)
@@ -73,6 +83,10 @@ def merge(practice_id: str, kept_id: int, gone_id: int, *, confirmed: bool, who:
             raise NoSuchPatient
         if not confirmed:
             raise CannotMerge("Tick that they are one person: a merge cannot be undone.")
+        if gone.archived and not kept.archived and not has_agreed:
+            raise CannotMerge(
+                "One of them is archived: tick that the patient has agreed to be texted again, or keep that record."
+            )
         if store.merges.is_to_many_under_way(session):
             # It goes through the patients by their ids, and would pass over some.
             raise CannotMerge("A message to many is being prepared. Try again in a few minutes.")
@@ -113,6 +127,8 @@ def _keep_wishes(m: _Merging) -> None:
     words = [contacts.preference_in_words(one, default) for one in (m.kept.preference, wish)]
     m.kept.preference = wish
     m.note(contacts.PREFERENCE, *words)
+    if m.gone.archived and not m.kept.archived:  # which the patient has agreed to
+        m.note(contacts.ARCHIVED, "yes", "no")
     _keep_consent(m)
 
 

@@ -74,6 +74,7 @@ def merge(first_id: int, second_id: int) -> ResponseReturnValue:
             kept,
             first_id if kept == second_id else second_id,
             confirmed=bool(request.form.get("confirm")),
+            has_agreed=bool(request.form.get("agreed")),
             who=who(),
             now=clock.now(),
         )

@@ -320,6 +320,28 @@ def test_nothing_is_merged_without_a_word_or_with_oneself_or_twice(clinic: Clini
         patients.set_preference(clinic.id, gone, "SMS", **HOW)
 
 
+def test_an_archived_record_comes_to_an_active_one_only_where_the_patient_has_agreed(clinic: Clinic) -> None:
+    kept, gone = two(clinic, gone={"archived": True})
+    with pytest.raises(CannotMerge, match="One of them is archived"):
+        merged(kept, gone)
+    merge(clinic.id, kept, gone, confirmed=True, has_agreed=True, **HOW)
+    assert not patient(kept).archived
+    with store.reading(clinic.id) as session:
+        noted = [(one.field, one.before, one.after, one.by) for one in list_changes(session, Subject.PATIENT, kept)]
+    assert (contacts.ARCHIVED, "yes", "no", "Dana") in noted
+
+
+@pytest.mark.parametrize("is_gone_archived", [False, True])
+def test_an_archived_record_that_stays_is_archived_still(clinic: Clinic, is_gone_archived: bool) -> None:
+    kept, gone = two(clinic, kept={"archived": True}, gone={"archived": is_gone_archived})
+    merged(kept, gone)
+    assert patient(kept).archived
+    result = run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert result and not result.message_ids
+    with store.reading(clinic.id) as session:
+        assert contacts.ARCHIVED not in {one.field for one in list_changes(session, Subject.PATIENT, kept)}
+
+
 def test_a_merge_waits_for_a_message_to_many_that_is_being_prepared(clinic: Clinic) -> None:
     kept, gone = two(clinic)
     to_many()

@@ -174,6 +174,23 @@ def test_two_are_merged_and_the_old_address_leads_on(client: FlaskClient, clinic
     assert listed(client) == []
 
 
+def test_of_an_archived_record_and_an_active_one_the_page_asks_whether_the_patient_has_agreed(
+    client: FlaskClient, clinic: Clinic
+) -> None:
+    kept, gone, third = people(clinic, {}, {"archived": True}, {})
+    path = f"/tidy-up/duplicates/{kept}/{gone}"
+    assert 'name="agreed"' in client.get(path).text
+    assert 'name="agreed"' not in client.get(f"/tidy-up/duplicates/{kept}/{third}").text
+    form = {"keep": str(kept), "confirm": "yes"}
+    refused = client.post(f"{path}/merge", data=form)
+    assert refused.status_code == 422
+    assert "tick that the patient has agreed to be texted again, or keep that record" in refused.text
+    assert client.post(f"{path}/merge", data=form | {"agreed": "yes"}).status_code == 303
+    assert "Restored: no longer archived, by Dana Owner: “merged”" in in_one_line(
+        client.get(f"/patients/{kept}").text
+    )
+
+
 def test_only_reception_and_owner_of_the_practice_may(client: FlaskClient, clinic: Clinic, app: Flask) -> None:
     a, b = people(clinic, {}, {})
     Clinic("northgate")
