@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from portal.core.text import MONTHS
+from portal.core.timing import check_year
 
 SEPARATORS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab"}
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252"}
@@ -172,6 +173,7 @@ def _split_day(text: str, order: DateOrder) -> tuple[date, str]:
             raise wrong
     except (ValueError, KeyError):
         raise wrong from None
+    check_year(day)
     return day, text[found.end() :].removeprefix("T").strip(" ,")
 
 

@@ -53,7 +53,8 @@ def has_come(at: datetime | None, now: datetime) -> bool:
     return at is not None and at <= now
 
 
-def _check_year(day: date) -> None:
+def check_year(day: date) -> None:
+    """Raises TimeError where it cannot be meant."""
     if day.year not in _YEARS:
         raise TimeError(f"the year must lie between {_YEARS[0]} and {_YEARS[-1]}.")
 
@@ -74,7 +75,7 @@ def resolve(wall: datetime, zone_name: str) -> datetime:
 def instants(wall: datetime, zone_name: str) -> tuple[datetime, ...]:
     """All at which the zone's clocks show this naive time: one on most days, two, the earlier first, where they are
     put back, none where they are put forward past it. Raises TimeError for a year that cannot be meant."""
-    _check_year(wall)
+    check_year(wall)
     first, second = _readings(wall, zone_name)
     return () if first > second else tuple(sorted({first, second}))
 
@@ -124,7 +125,7 @@ def parse_time(text: str, zone_name: str | None) -> datetime:
         if zone_name is None:
             raise TimeError("this time lacks its offset: write it like 2031-05-08T09:30:00+10:00.")
         return resolve(when, zone_name)
-    _check_year(when)
+    check_year(when)
     return when.astimezone(UTC)
 
 
@@ -137,7 +138,7 @@ def parse_date(text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise TimeError(_HOW_TO_WRITE_A_DATE) from None
-    _check_year(day)
+    check_year(day)
     return day
 
 

@@ -1,6 +1,7 @@
 """The import in the browser: a file is uploaded, checked, looked at, confirmed; and the imports until now."""
 
 import re
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any
@@ -243,7 +244,8 @@ def _said(value: object) -> str:
         return "yes" if value else "no"
     text = str(value)
     if _TIME.match(text):
-        return phrases.day_and_time(datetime.fromisoformat(text), None)
+        with suppress(ValueError):  # a name may begin like a time
+            return phrases.day_and_time(datetime.fromisoformat(text), None)
     return phrases.plain(text, 80)
 
 

@@ -185,6 +185,15 @@ def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(cli
     assert "half past nine" in rejects
 
 
+def test_a_day_at_the_end_of_all_days_is_a_fault_of_its_row(clinic: Clinic) -> None:
+    id_ = upload(a_list(ROWS[0], ROWS[1].replace("08/05/2031;2pm", "31/12/9999;23:50")), "list.csv")
+    assert match(PRACTICE, id_, MATCHING, NOW) is None
+    told = [("termin am", "the year must lie between 1900 and 2200.")]
+    assert [row.faults for row in show_matching(PRACTICE, id_).rows] == [(), told]
+    matched(id_)
+    assert (work(id_).found or {})["problem_count"] == 1
+
+
 def test_a_list_of_bad_rows_only_cannot_be_imported(clinic: Clinic) -> None:
     id_ = upload(a_list(ROWS[0].replace("/", "|")), "list.csv")
     matched(id_)

@@ -56,6 +56,12 @@ def test_any_other_way_of_writing_is_an_error(text: str, order: DateOrder) -> No
         read_day(text, order)
 
 
+@pytest.mark.parametrize("text", ["31/12/9999", "1 Jan 0001"])
+def test_a_year_that_cannot_be_meant_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="the year must lie between"):
+        read_day(text, DAY)
+
+
 @pytest.mark.parametrize(
     ("text", "clock"),
     [

@@ -118,6 +118,7 @@ def test_what_switches_sending_on_is_said(client: FlaskClient, waiting: list[Any
 
 def test_it_is_discarded(client: FlaskClient, waiting: list[Any], export: Export) -> None:
     send_file(client, a_zip(export.write()))
+    assert f'action="{AT}/1/discard"' in client.get(AT).text
     assert press(client, f"{AT}/1", "discard").location == AT
     assert look(1).state is UploadState.DISCARDED
     assert "Discarded." in client.get(f"{AT}/1").text
@@ -184,6 +185,16 @@ def test_each_page_asks_the_database_little(client: FlaskClient, waiting: list[A
         assert len([one for one in asked if one.startswith("SELECT")]) <= 8, (page, asked)
 
 
+def test_a_name_that_begins_like_a_time_is_shown_as_it_is(
+    client: FlaskClient, waiting: list[Any], export: Export
+) -> None:
+    export.run()
+    export.set("patients.csv", {"last_name": "2031-99-99T25:00:00"})
+    send_file(client, a_zip(export.write()))
+    work(1)
+    assert "from Nguyen to <strong>2031-99-99T25:00:00</strong>" in client.get(f"{AT}/1").text
+
+
 # --- an ordinary list ---
 
 COLUMNS = {
@@ -224,3 +235,13 @@ def test_a_lists_columns_are_matched_and_its_first_rows_shown(client: FlaskClien
 
     html = client.get(send_file(client, LIST.encode(), "list.csv").location).text
     assert "Its columns are matched." in html
+
+
+def test_headings_in_another_encoding_than_chosen_are_named(client: FlaskClient, waiting: list[Any]) -> None:
+    page = send_file(client, LIST.encode("cp1252"), "list.csv").location
+    right = COLUMNS | {"encoding": "cp1252"}
+    assert press(client, page, "columns", **COLUMNS).status_code == 422
+    html = client.get(page).text
+    assert "its first line holds a character that this encoding has not" in html
+    assert press(client, page, "columns", **right).status_code == 303
+    assert "That is right: check all rows" in client.get(page).text

@@ -141,7 +141,10 @@ class CsvFile:
         """The names of all columns, as they stand there. Instead of iterating."""
         with self._stream:
             self._check_beginning()
-            return self._read_header()
+            names = self._read_header()
+        if any(map(_is_not_decoded, names)):
+            raise UnreadableFile(("", "its first line holds a character that this encoding has not."))
+        return names
 
     def _check_beginning(self) -> None:
         start = self._stream.read(4096)
