@@ -30,7 +30,7 @@ from portal.actions.import_practice import (
 from portal.actions.importing.problems import Rejects
 from portal.actions.upload_list import Converted, convert
 from portal.actions.upload_zip import unpack
-from portal.actions.uploads import LEASE, begin, end
+from portal.actions.uploads import LEASE, begin, end, refuse
 from portal.actions.who import Who, note_change
 from portal.core.lists import matching_from
 from portal.store.changes import IMPORT, Subject
@@ -176,8 +176,7 @@ class _Job:
 
     def refuse(self, says: str) -> None:
         with self._claimed() as (session, upload):
-            upload.refusal = says
-            end(session, upload, UploadState.REFUSED, self._now())
+            refuse(session, upload, says, self._now())
 
     def _found(self, planned: Planned) -> dict[str, Any]:
         """What the page shows of a check."""

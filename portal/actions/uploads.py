@@ -23,6 +23,8 @@ _KEPT = timedelta(days=1)
 _MOST_AT_ONCE = 20
 _NAMED = 100  # conflicts on a page
 
+_NOT_TAKEN = "No worker took it for a day, so it is out of date. Tell your administrator, and upload it again."
+
 
 class UploadRefused(Exception):
     """In words for whoever uploads or confirms. `field`: of the form, what it is about."""
@@ -171,9 +173,18 @@ def discard(practice_id: str, upload_id: int, now: datetime) -> None:
 
 
 def end(session: Session, upload: Upload, state: UploadState, now: datetime) -> None:
-    """Nothing is left to do: the file goes."""
+    """Nothing is left to do: the file goes, and where nothing was imported all that was found in it."""
     begin(upload, state, now)
-    store.uploads.delete_pieces(session, upload.id, UploadPart.FILE)
+    if state is UploadState.IMPORTED:
+        store.uploads.delete_pieces(session, upload.id, UploadPart.FILE)
+    else:
+        store.uploads.delete_pieces(session, upload.id)
+        upload.found = None
+
+
+def refuse(session: Session, upload: Upload, says: str, now: datetime) -> None:
+    upload.refusal = says
+    end(session, upload, UploadState.REFUSED, now)
 
 
 def get_locked(session: Session, upload_id: int) -> Upload:
@@ -198,5 +209,15 @@ def list_lost(now: datetime) -> list[tuple[str, int]]:
 
 
 def forget_old(now: datetime) -> int:
-    """What is a day old goes, with its file. Returns how many."""
-    return store.uploads.forget(now - _KEPT, _MOST_AT_ONCE)
+    """What nobody has gone on with for a day goes, with its file; where it waits for a worker, staff are told for a
+    further day. Returns how many. An import that is over has its record in `ImportRun`."""
+    with store.everything(write=True) as session:
+        old = store.uploads.list_old(session, now - _KEPT, _MOST_AT_ONCE)
+        for upload in old:
+            if upload.state in store.uploads.AT_WORK:
+                refuse(session, upload, _NOT_TAKEN, now)
+            else:
+                store.uploads.delete_pieces(session, upload.id)
+                session.delete(upload)
+        session.flush()
+    return len(old)

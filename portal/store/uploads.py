@@ -225,14 +225,7 @@ def list_waiting(claimed_before: datetime, most: int) -> list[tuple[str, int]]:
         return [(practice_id, id_) for practice_id, id_ in rows]
 
 
-def forget(open_since: datetime, most: int) -> int:
-    """Discard what nobody has gone on with since then, and delete what is over and as old. Returns how many.
-
-    An import that is over has its record in `ImportRun`."""
-    with everything(write=True) as session:
-        old = session.scalars(select(Upload).where(Upload.changed_at <= open_since).limit(most)).all()
-        for upload in old:
-            delete_pieces(session, upload.id)
-            session.delete(upload)
-        session.flush()
-    return len(old)
+def list_old(session: Session, changed_before: datetime, most: int) -> Sequence[Upload]:
+    """Locked; those that a worker or somebody of the staff is at just now are left out."""
+    old = select(Upload).where(Upload.changed_at <= changed_before).limit(most)
+    return session.scalars(old.with_for_update(skip_locked=True)).all()

@@ -264,6 +264,7 @@ def test_what_its_worker_left_is_taken_up_again_and_given_up_after_three_times(e
 def test_after_a_day_the_file_is_gone_and_the_record_stays(export: Export) -> None:
     done = import_all(a_zip(export.folder)).id
     left = upload(a_zip(export.folder))
+    work(left)
     assert forget_old(NOW + timedelta(hours=23)) == 0
     assert forget_old(NOW + timedelta(hours=25)) == 2
     for id_ in (done, left):
@@ -272,6 +273,39 @@ def test_after_a_day_the_file_is_gone_and_the_record_stays(export: Export) -> No
     assert count(UploadPiece) == 0
     overview = show_overview(PRACTICE, 10)
     assert (overview.open, len(overview.runs)) == (None, 2)
+
+
+def test_what_no_worker_took_for_a_day_is_refused_in_words_and_told_for_a_day(export: Export) -> None:
+    export.set("patients.csv", {"last_name": "Tran"})
+    id_ = upload(a_zip(export.write()))
+    work(id_)
+    agree(id_)
+    late = NOW + timedelta(hours=25)
+    assert forget_old(late) == 1
+    one = look(id_)
+    assert one.state is UploadState.REFUSED and "No worker took it" in (one.refusal or "")
+    assert work(id_, now=late).state is UploadState.REFUSED
+    assert find(Patient, "p1").last_name == "Nguyen"
+    assert forget_old(late + timedelta(hours=23)) == 0
+    assert forget_old(late + timedelta(hours=25)) == 1
+
+
+@pytest.mark.parametrize("how", ["discarded", "refused"])
+def test_where_nothing_is_imported_no_name_and_no_row_is_kept(export: Export, how: str) -> None:
+    export.set("patients.csv", {"last_name": "Tran"}, {"id": "p2", "archived": "perhaps"})
+    id_ = upload(a_zip(export.write()))
+    found = work(id_).found or {}
+    assert found["has_rejects"] and found["examples"]
+    if how == "discarded":
+        discard(PRACTICE, id_, NOW)
+    else:
+        agree(id_)
+        for attempt in range(3):
+            with store.transaction(PRACTICE) as session:
+                at = NOW + attempt * LEASE
+                assert store.uploads.claim_upload(session, id_, "killed", at, at - LEASE)
+        work(id_, now=NOW + 3 * LEASE)
+    assert (look(id_).state.value, look(id_).found, count(UploadPiece)) == (how, None, 0)
 
 
 # --- whose it is ---
