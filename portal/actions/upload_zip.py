@@ -3,7 +3,7 @@
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +23,10 @@ _DAMAGED = "The zip file is damaged or incomplete: make it anew, and upload it a
 _TOO_MANY = f"The zip file holds more than {MOST_ENTRIES:,} files, which no export does."
 _TOO_LARGE = f"The zip file unpacks to more than {MOST_UNPACKED // 1024**2} MB, which no export does."
 _ASK = "Make a zip of the export folder itself, and of nothing else."
+
+
+# What reading a broken one raises.
+_BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, ValueError, OSError, EOFError)
 
 
 class _TooLongARead(Exception):
@@ -61,15 +65,22 @@ def unpack(stream: IO[bytes], folder: Path) -> None:
     with _open(stream) as archive:
         left = MOST_UNPACKED
         for name, entry in _find_files(archive).items():
-            try:
-                with archive.open(entry) as packed, (folder / name).open("wb") as file:
-                    while piece := packed.read(_AT_ONCE):
-                        left -= len(piece)
-                        if left < 0:
-                            raise CannotImport(_TOO_LARGE)
-                        file.write(piece)
-            except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, _TooLongARead):
-                raise CannotImport(_DAMAGED) from None
+            with (folder / name).open("wb") as file:
+                for piece in _unpacked(archive, entry):
+                    left -= len(piece)
+                    if left < 0:
+                        raise CannotImport(_TOO_LARGE)
+                    file.write(piece)
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Raises CannotImport; what goes wrong where the pieces are written does not pass here."""
+    try:
+        with archive.open(entry) as packed:
+            while piece := packed.read(_AT_ONCE):
+                yield piece
+    except (*_BROKEN, _TooLongARead):
+        raise CannotImport(_DAMAGED) from None
 
 
 def _open(stream: IO[bytes]) -> zipfile.ZipFile:
@@ -77,7 +88,7 @@ def _open(stream: IO[bytes]) -> zipfile.ZipFile:
         return zipfile.ZipFile(_Bounded(stream))
     except _TooLongARead:
         raise CannotImport(_TOO_MANY) from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, OSError, EOFError):
+    except _BROKEN:
         raise CannotImport(_DAMAGED) from None
 
 
