@@ -39,11 +39,13 @@ from portal.store.uploads import Upload, UploadKind, UploadPart, UploadState, in
 _PREFIX = "portal-import-"
 _ABANDONED = 6 * 3600  # seconds; no job lasts as long
 _MOST_ATTEMPTS = 3
+_MOST_FAULTS = 10_000  # each is written down twice, with its row
 _LISTED = 200  # problems, conflicts, missing appointments
 _EXPORT, _LEFT_OUT, _REJECTS = "export", "left-out.csv", "rejects.csv"  # in a job's folder
 _TELLS = 0.4  # seconds between two reports
 
 _GIVEN_UP = "It could not be finished, three times over. Your administrator finds the cause in the workers' log."
+_TOO_MANY_FAULTS = f"It has more than {_MOST_FAULTS:,} faults: is this the right file?"
 
 Tell = Callable[[int, int], None]
 
@@ -245,13 +247,15 @@ def _folder() -> Iterator[Path]:
 
 
 class _Report:
-    """Keeps the first problems, and tells how far all files together are."""
+    """Keeps the first problems, and tells how far all files together are. Raises CannotImport where there are too
+    many problems."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._total = 0
         self._done: dict[str, int] = {}
         self._told_at = 0.0
+        self._count = 0
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -260,6 +264,9 @@ class _Report:
         self._total = sum(self._done.values()) + sum(2 * path.stat().st_size for path in export.glob("*.csv"))
 
     def problem(self, problem: Problem) -> None:
+        self._count += 1
+        if self._count > _MOST_FAULTS:
+            raise CannotImport(_TOO_MANY_FAULTS)
         if len(self.problems) < _LISTED:
             self.problems.append(problem)
 

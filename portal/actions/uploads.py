@@ -4,6 +4,7 @@ worker imports it. The import itself is `import_practice`."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -108,13 +109,22 @@ def _name_conflicts(session: Session, conflicts: list[list[str]]) -> list[Named]
     return named
 
 
-def read_rejects(practice_id: str, upload_id: int) -> bytes:
-    """The rows that cannot be imported, as CSV. Raises NoSuchUpload where there are none."""
+def read_rejects(practice_id: str, upload_id: int) -> Iterator[bytes]:
+    """The rows that cannot be imported, as CSV, piece by piece: memory does not grow with them. Raises NoSuchUpload
+    where there are none."""
     with store.reading(practice_id) as session:
-        found = b"".join(store.uploads.read_pieces(session, upload_id, UploadPart.REJECTS))
-    if not found:
-        raise NoSuchUpload
-    return found
+        if not store.uploads.has_part(session, upload_id, UploadPart.REJECTS):
+            raise NoSuchUpload
+    return _pieces_of(practice_id, upload_id)
+
+
+def _pieces_of(practice_id: str, upload_id: int) -> Iterator[bytes]:
+    for number in count():
+        with store.reading(practice_id) as session:
+            piece = store.uploads.find_piece(session, upload_id, UploadPart.REJECTS, number)
+        if piece is None:
+            return
+        yield piece
 
 
 # --- what staff decide --------------------------------------------------------------------------------------
@@ -193,11 +203,6 @@ def get_locked(session: Session, upload_id: int) -> Upload:
     if upload is None:
         raise NoSuchUpload
     return upload
-
-
-def pieces_of(practice_id: str, upload_id: int) -> Iterator[bytes]:
-    with store.reading(practice_id) as session:
-        yield from store.uploads.read_pieces(session, upload_id, UploadPart.FILE)
 
 
 # --- for the host's sweeps ----------------------------------------------------------------------------------

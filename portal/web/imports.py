@@ -6,7 +6,19 @@ from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, current_app, g, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -188,7 +200,7 @@ def rejects(upload_id: int) -> Response:
         found = read_rejects(g.practice.id, upload_id)
     except NoSuchUpload:
         abort(404)
-    answer = Response(found, mimetype="text/csv")
+    answer = Response(stream_with_context(found), mimetype="text/csv")
     answer.headers["Content-Disposition"] = 'attachment; filename="rejects.csv"'
     return answer
 

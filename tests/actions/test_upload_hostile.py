@@ -17,7 +17,7 @@ from portal import store
 from portal.actions.importing.problems import CannotImport
 from portal.actions.upload_receive import receive
 from portal.actions.upload_zip import MOST_UNPACKED, look_at_zip, unpack
-from portal.actions.uploads import MOST_BYTES, UploadRefused
+from portal.actions.uploads import MOST_BYTES, NoSuchUpload, UploadRefused, discard, read_rejects
 from portal.config import Settings
 from portal.embedded import ensure_redis, stop_redis
 from portal.store.uploads import PIECE, Upload, UploadKind, UploadPart, UploadState
@@ -25,7 +25,8 @@ from tests.builders import a_practice
 from tests.processes import ROOT, environment_of
 
 from .exports import NOW, everything_stored
-from .uploads import DANA, PRACTICE, a_zip_of, look, upload
+from .test_upload_list import HEADINGS, MATCHING
+from .uploads import DANA, PRACTICE, a_zip_of, look, upload, work
 
 MEGABYTE = 1024 * 1024
 ROOM = 60 * MEGABYTE  # above what the process has without the file
@@ -58,9 +59,15 @@ def lying(content: bytes) -> bytes:
     return content[: at + 24] + struct.pack("<I", 10) + content[at + 28 :]
 
 
-def locked(content: bytes) -> bytes:
+def flagged(content: bytes, flags: int) -> bytes:
     at = content.index(b"PK\x01\x02")
-    return content[: at + 8] + b"\x01\x00" + content[at + 10 :]
+    return content[: at + 8] + struct.pack("<H", flags) + content[at + 10 :]
+
+
+def too_early(content: bytes) -> bytes:
+    """It says that its list stands further on than it does, so that its first file would begin before the zip."""
+    at = content.index(b"PK\x05\x06") + 16
+    return content[:at] + struct.pack("<I", struct.unpack_from("<I", content, at)[0] + 50) + content[at + 4 :]
 
 
 GOOD = a_zip_of(patients_csv=HEADER)
@@ -78,7 +85,10 @@ ZIPS: dict[str, tuple[bytes, str]] = {
     "leads to a drive": (packed(lambda a: a.writestr("C:\\patients.csv", HEADER)), "outside its own folder"),
     "is a link": (packed(a_link), "a link in the place of a file"),
     "holds another": (packed(lambda a: a.writestr("export.zip", GOOD)), "another zip file: unpack it"),
-    "is locked": (locked(GOOD), "locked with a password"),
+    "is locked": (flagged(GOOD, 0x1), "locked with a password"),
+    "is a patch of another": (flagged(GOOD, 0x20), "damaged"),
+    "is locked otherwise": (flagged(GOOD, 0x40), "damaged"),
+    "begins before itself": (too_early(GOOD), "damaged"),
     "is cut off": (GOOD[:-30], "damaged"),
     "has a hole": (GOOD[:35] + b"\0" * 20 + GOOD[55:], "damaged"),
     "is empty": (packed(lambda _: None), "holds no export"),
@@ -99,9 +109,10 @@ ZIPS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("what", ZIPS)
 def test_a_zip_that_lies_is_refused_in_words(what: str, tmp_path: Path) -> None:
     content, says = ZIPS[what]
-    with pytest.raises(CannotImport, match=says):
-        look_at_zip(io.BytesIO(content))
-        unpack(io.BytesIO(content), tmp_path)
+    (tmp_path / "uploaded").write_bytes(content)
+    with (tmp_path / "uploaded").open("rb") as file, pytest.raises(CannotImport, match=says):
+        look_at_zip(file)
+        unpack(file, tmp_path)
 
 
 def test_an_odd_packing_is_refused() -> None:
@@ -145,6 +156,33 @@ def test_a_file_above_the_limit_is_refused(app: Flask, tmp_path: Path) -> None:
         file.seek(0)
         with pytest.raises(UploadRefused, match="larger than 64 MB"):
             receive(PRACTICE, "large.csv", file, DANA, NOW)
+
+
+def in_a_zip(rows: str) -> bytes:
+    return a_zip_of(patients_csv=HEADER + rows)
+
+
+def as_a_list(rows: str) -> bytes:
+    return f"{HEADINGS}\n{rows}".encode("cp1252")
+
+
+@pytest.mark.parametrize("as_file", [in_a_zip, as_a_list])
+def test_a_file_of_faults_only_is_refused_before_they_fill_the_disk(
+    app: Flask, as_file: Callable[[str], bytes]
+) -> None:
+    a_practice(PRACTICE)
+    for rows, state in ((10_000, UploadState.CHECKED), (10_001, UploadState.REFUSED)):
+        kind = UploadKind.LIST if as_file is as_a_list else UploadKind.EXPORT
+        id_ = keep(in_pieces_of(as_file("x\n" * rows)), kind, matching=MATCHING.as_json())
+        done = work(id_)
+        assert done.state is state
+        if state is UploadState.CHECKED:
+            assert len(b"".join(read_rejects(PRACTICE, id_)).splitlines()) == rows + 1
+            discard(PRACTICE, id_, NOW)
+        else:
+            assert done.refusal == "It has more than 10,000 faults: is this the right file?"
+            with pytest.raises(NoSuchUpload):
+                read_rejects(PRACTICE, id_)
 
 
 # --- by the real worker's process ---

@@ -180,7 +180,7 @@ def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(cli
     with store.reading(PRACTICE) as session:
         names = set(session.scalars(select(Patient.first_name)))
     assert names == {"Mia", "Zoë", "=1+1"}
-    rejects = read_rejects(PRACTICE, id_).decode()
+    rejects = b"".join(read_rejects(PRACTICE, id_)).decode()
     assert rejects.count("file,line,cause") == 1
     assert "half past nine" in rejects
 
