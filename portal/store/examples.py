@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Executable, or_, select
+from sqlalchemy import Executable, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.broadcasts import Whom
@@ -13,6 +13,8 @@ from portal.store.appointments import Appointment
 from portal.store.facts import conditions_of
 from portal.store.patients import Patient
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
+
+_DAY, _AHEAD = timedelta(days=1), timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,28 @@ class Example:
 def list_next(
     session: Session, practice: Practice, now: datetime, most: int, type_ids: Collection[int]
 ) -> list[Example]:
-    """The practice's next appointments: of these types, where they have any, else of all. In one query."""
+    """The practice's next appointments of 60 days: of these types, where they have any, else of all. In one query."""
+    today = now.date()
     few = (
         select(Appointment.id)
-        .where(Appointment.starts_at > now, or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now))
-        .order_by(Appointment.starts_at, Appointment.id)
+        .where(
+            # By the index of each business's days: where few are to come, the limit alone would not end the search.
+            Appointment.business_id.in_(select(Business.id)),
+            Appointment.starts_on.between(today - _DAY, today + _AHEAD),  # in the west it is yesterday still
+            Appointment.starts_at > now,
+            or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
+        )
+        .order_by(Appointment.starts_on, Appointment.starts_at, Appointment.id)
         .limit(most)
     )
     # First the few, then what they are about: nothing else is read for those that are not shown.
-    is_near: ColumnElement[bool] = Appointment.id.in_(select(few.subquery().c.id))
-    if type_ids:
-        of_types = few.where(Appointment.appointment_type_id.in_(type_ids)).subquery()
-        is_near = or_(is_near, Appointment.id.in_(select(of_types.c.id)))
-    found = _read(session, practice, _SELECT.where(is_near).order_by(Appointment.starts_at, Appointment.id))
+    near = [few, few.where(Appointment.appointment_type_id.in_(type_ids))] if type_ids else [few]
+    ids = union_all(*(select(one.subquery().c.id) for one in near))
+    found = _read(
+        session,
+        practice,
+        _SELECT.where(Appointment.id.in_(ids)).order_by(Appointment.starts_at, Appointment.id),
+    )
     return [one for one in found if one.type_id in type_ids] or found
 
 
