@@ -43,7 +43,7 @@ from portal.core.lists import (
     split_name,
     split_title,
 )
-from portal.core.numbers import PhoneType
+from portal.core.numbers import PhoneType, parse_number
 from portal.store.appointments import Appointment
 from portal.store.imported import as_json, list_imported
 from portal.store.patients import Patient
@@ -83,8 +83,8 @@ class Understood:
         return " ".join(part for part in (self.patient["first_name"], self.patient["last_name"]) if part)
 
 
-def understand(record: Record, matching: Matching) -> Understood:
-    """Raises Misread."""
+def understand(record: Record, matching: Matching, country: str) -> Understood:
+    """`country`: the practice's, ISO 3166. Raises Misread."""
     assert matching.dates
     order = matching.dates
     faults: list[tuple[str, str]] = []
@@ -119,7 +119,7 @@ def understand(record: Record, matching: Matching) -> Understood:
     numbers = {type_: read(field, read_text) for field, type_ in _NUMBERS.items() if field in matching.columns}
     places = {place: read(place, _read_name, matching.same.get(place, "")) for place in PLACES}
     is_cancelled = read("status", lambda text: folded(text) in matching.cancelled_words, False)
-    patient_id = read("patient_id", _read_id) or _id_of(patient, numbers)
+    patient_id = read("patient_id", _read_id) or _id_of(patient, numbers, country)
     appointment_id = read("appointment_id", _read_id)
     if faults or starts is None:
         raise Misread(faults)
@@ -151,9 +151,12 @@ def _read_id(text: str) -> str:
     return text
 
 
-def _id_of(patient: Mapping[str, str], numbers: Mapping[PhoneType, str]) -> str:
-    """Without a number of its own a patient is told from others by name and date of birth, or mobile number."""
-    also = patient.get("date_of_birth") or "".join(filter(str.isdigit, numbers.get(PhoneType.MOBILE) or ""))
+def _id_of(patient: Mapping[str, str], numbers: Mapping[PhoneType, str], country: str) -> str:
+    """Without a number of its own a patient is told from others by name and date of birth, or mobile number, in
+    whatever way that is written."""
+    mobile = numbers.get(PhoneType.MOBILE) or ""
+    number = parse_number(mobile, country).e164 or "".join(filter(str.isdigit, mobile))
+    also = patient.get("date_of_birth") or number
     return _made_of(folded(patient["first_name"]), folded(patient["last_name"]), also)
 
 
@@ -179,12 +182,14 @@ def convert(
     path: Path,
     name: str,
     matching: Matching,
+    country: str,
     folder: Path,
     at: datetime,
     report: Report,
     rejected: Rejects,
 ) -> Converted:
-    """Write the list at `path`, which staff know as `name`, into `folder` as an export; `at`: when it was uploaded.
+    """Write the list at `path`, which staff know as `name`, into `folder` as an export; `country`: the practice's;
+    `at`: when it was uploaded.
 
     Raises CannotImport.
     """
@@ -193,7 +198,7 @@ def convert(
         file = CsvFile(path, columns, separator=matching.separator, encoding=matching.encoding)
         records = iter(file)
         with ExitStack() as stack:
-            list_ = _List(session, stack, name, matching, folder, at, report, rejected)
+            list_ = _List(session, stack, name, matching, country, folder, at, report, rejected)
             while chunk := list(islice(records, AT_ONCE)):
                 list_.take(chunk)
                 report.progress(name, min(file.bytes_read, file.size), 3 * file.size)
@@ -210,6 +215,7 @@ class _List:
         stack: ExitStack,
         name: str,
         matching: Matching,
+        country: str,
         folder: Path,
         at: datetime,
         report: Report,
@@ -218,6 +224,7 @@ class _List:
         self._session = session
         self._name = name
         self._matching = matching
+        self._country = country
         self._at = at.isoformat()
         self._report = report
         self._rejected = rejected
@@ -242,7 +249,7 @@ class _List:
         for record in records:
             self._read += 1
             try:
-                row = understand(record, self._matching)
+                row = understand(record, self._matching, self._country)
                 good.append((row, record, self._places.find(row)))
             except Misread as misread:
                 self._reject(record, misread.faults)

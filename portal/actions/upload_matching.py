@@ -63,7 +63,7 @@ def show_matching(practice_id: str, upload_id: int) -> ShownMatching:
         with _beginning(session, upload_id) as path:
             headings, unreadable = _headings(path, matching)
             problem = _find_problem(matching)
-            rows = _preview(path, matching) if not (problem or unreadable) else []
+            rows = _preview(path, matching, country) if not (problem or unreadable) else []
     return ShownMatching(
         matching,
         headings,
@@ -163,14 +163,14 @@ def _headings(path: Path, matching: Matching) -> tuple[list[str], str]:
         return [], f"The file is {error}" if str(error).startswith("written") else f"The file: {error}"
 
 
-def _preview(path: Path, matching: Matching) -> list[PreviewRow]:
+def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:
     columns = list(dict.fromkeys(matching.columns.values()))
     file = CsvFile(path, columns, separator=matching.separator, encoding=matching.encoding)
     rows = []
     try:
         for record in islice(file, _SHOWN):
             try:
-                rows.append(PreviewRow(record.line, understand(record, matching), ()))
+                rows.append(PreviewRow(record.line, understand(record, matching, country), ()))
             except Misread as misread:
                 faults = [(matching.columns.get(field, ""), cause) for field, cause in misread.faults]
                 rows.append(PreviewRow(record.line, None, faults))

@@ -117,6 +117,7 @@ class _Job:
                     folder / "uploaded",
                     upload.name,
                     matching,
+                    store.practices.get_practice(session, self._practice_id).country,
                     folder / _EXPORT,
                     upload.uploaded_at,
                     self._report,

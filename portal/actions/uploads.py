@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.who import Who
+from portal.store.appointments import Appointment
 from portal.store.imported import list_imported
 from portal.store.imports import ImportRun
 from portal.store.patients import Patient
@@ -22,7 +23,7 @@ TOO_LARGE = f"The file is larger than {MOST_BYTES // 1024**2} MB. Upload the zip
 LEASE = timedelta(minutes=2)  # of a worker that says nothing
 _KEPT = timedelta(days=1)
 _MOST_AT_ONCE = 20
-_NAMED = 100  # conflicts on a page
+_NAMED = 100  # conflicts and missing appointments on a page
 
 _NOT_TAKEN = "No worker took it for a day, so it is out of date. Tell your administrator, and upload it again."
 
@@ -74,8 +75,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class ShownUpload:
+    """`missing`: future appointments that are no longer in the file, with their patients."""
+
     upload: Upload
     conflicts: list[Named]
+    missing: list[tuple[Appointment, Patient]]
     zone: str | None
 
     @property
@@ -90,8 +94,10 @@ def show_upload(practice_id: str, upload_id: int) -> ShownUpload:
         if upload is None:
             raise NoSuchUpload
         businesses = store.practices.list_businesses(session)
-        conflicts = _name_conflicts(session, (upload.found or {}).get("conflicts", [])[:_NAMED])
-    return ShownUpload(upload, conflicts, businesses[0].timezone if businesses else None)
+        found = upload.found or {}
+        conflicts = _name_conflicts(session, found.get("conflicts", [])[:_NAMED])
+        missing = store.uploads.list_named(session, found.get("missing", [])[:_NAMED])
+    return ShownUpload(upload, conflicts, missing, businesses[0].timezone if businesses else None)
 
 
 def _name_conflicts(session: Session, conflicts: list[list[str]]) -> list[Named]:

@@ -1,6 +1,6 @@
 """Files that staff upload to import them: each waits here in pieces, for the workers may be on other machines."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import IO, Any
@@ -20,7 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
+from portal.store.patients import Patient
 from portal.store.types import RowId, UtcDateTime, words
 
 PIECE = 512 * 1024  # bytes
@@ -136,6 +138,17 @@ def find_open(session: Session) -> Upload | None:
 def list_uploads(session: Session, most: int) -> Sequence[Upload]:
     """The newest first."""
     return session.scalars(select(Upload).order_by(Upload.id.desc()).limit(most)).all()
+
+
+def list_named(session: Session, external_ids: Collection[str]) -> list[tuple[Appointment, Patient]]:
+    """The appointments of these of the export's ids with their patients, the earliest first."""
+    found = (
+        select(Appointment, Patient)
+        .join(Patient, Patient.id == Appointment.patient_id)
+        .where(Appointment.external_id.in_(external_ids))
+        .order_by(Appointment.starts_at, Appointment.id)
+    )
+    return [(one, patient) for one, patient in session.execute(found)] if external_ids else []
 
 
 # --- its pieces ---------------------------------------------------------------------------------------------

@@ -269,6 +269,16 @@ def test_a_list_leaves_the_numbers_of_a_patient_who_was_merged_as_staff_left_the
         assert stored_numbers() == before
 
 
+def test_a_mobile_written_otherwise_is_the_same_patients(clinic: Clinic) -> None:
+    without_birth = ROWS[0].replace("04/05/1980", "")
+    import_list(without_birth)
+    before = find(Appointment, "77").patient_id
+    import_list(without_birth.replace("0491 570 006", "+61 (0)491 570-006"))
+    with store.reading(PRACTICE) as session:
+        assert [one.id for one in session.scalars(select(Patient))] == [before]
+    assert find(Appointment, "77").patient_id == before
+
+
 def test_two_of_one_name_are_not_guessed(clinic: Clinic) -> None:
     with store.transaction(PRACTICE) as session:
         session.add(Practitioner(external_id="2", title="", first_name="Helen", last_name="Marsh"))

@@ -102,6 +102,17 @@ def test_conflicts_lead_to_the_patient(client: FlaskClient, waiting: list[Any], 
     assert re.search(r'href="/patients/\d+">Mia Nguyen</a> \(Patients\): automated reminder', html)
 
 
+def test_appointments_that_are_no_longer_in_the_file_are_named(
+    client: FlaskClient, waiting: list[Any], export: Export
+) -> None:
+    export.run()
+    export.set("appointments.csv", {"id": "a2", "starts_at": "2031-05-09 11:00", "ends_at": "2031-05-09 11:30"})
+    send_file(client, a_zip(export.write()))
+    work(1)
+    html = client.get(f"{AT}/1").text
+    assert re.search(r'href="/patients/\d+">Mia Nguyen</a>, Thursday 8 May 2031, 9:30am</li>', html)
+
+
 def test_what_switches_sending_on_is_said(client: FlaskClient, waiting: list[Any], export: Export) -> None:
     export.run()
     export.practice = (export.practice or {}) | {"sending": "paused"}
