@@ -156,7 +156,7 @@ def test_an_unknown_appointment_is_not_found(client: FlaskClient, id_: str) -> N
 
 def test_an_empty_practice_is_told_where_appointments_come_from(client: FlaskClient) -> None:
     a_practice()
-    assert "your administrator imports it" in client.get("/appointments").text
+    assert ">Import</a> your appointments" in client.get("/appointments").text
 
 
 def test_another_practices_appointments_are_not_there(app: Flask, at_pass_time: None) -> None:

@@ -36,7 +36,7 @@ def forms(app: Flask) -> None:
 def test_an_empty_list_says_where_patients_come_from(client: FlaskClient) -> None:
     Clinic()
     page = in_one_line(client.get("/patients").text)
-    assert "No patients yet. They come with the practice's export" in page
+    assert "No patients yet. They come with an import" in page
 
 
 def test_the_list_shows_the_newest_first_or_by_last_name(client: FlaskClient) -> None:
