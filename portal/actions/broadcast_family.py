@@ -23,7 +23,7 @@ _SOON = timedelta(seconds=1)  # it is in no job yet: the next run of the script 
 def part(session: Session, practice: Practice, message_ids: Collection[int], credits: int, now: datetime) -> None:
     """These texts stop, or go to another number, for what is their own patient's: an opt-out, a new number. Whom they
     were for as well is decided on anew. The practice is locked; `credits`: its balance."""
-    for shared in store.broadcasts.list_shared(session, message_ids):
+    for shared in store.broadcasts.list_shared(session, message_ids) if message_ids else ():
         credits -= _part(session, practice, shared, credits, now)
 
 

@@ -1,14 +1,15 @@
 """What a change of an appointment will do to its reminder, decided as the pass will decide."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from portal.actions.diagnose import find_due_day
+from portal.actions.recipient import context_now
 from portal.actions.remind import decide_in_turn
 from portal.core.effects import Act, Effect, Next, Text, effect
-from portal.core.numbers import number_to_text
 from portal.core.reminders import cost, decide
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import has_come, local
@@ -73,25 +74,11 @@ def _next(
 
 def _context(practice: Practice, reminder: Reminder, opt_outs: Collection[OptOut], now: datetime) -> Context:
     """What the words say of the patient and the practice."""
-    facts, zone = reminder.facts, reminder.timezone
-    to = number_to_text(facts.numbers, facts.countries)
-    opt_out = next((one for one in opt_outs if one.patient_id is not None or one.e164 == to), None)
-    return Context(
-        today=local(now, zone).date(),
-        first_name=facts.details.patient_first_name,
+    facts = reminder.facts
+    return replace(
+        context_now(practice, facts, opt_outs, reminder.timezone, now),
         business=facts.details.business_name,
-        appointment_type=facts.details.appointment_type_name,
-        sending=practice.sending,
-        sending_changed=local(practice.sending_changed_at, zone) if practice.sending_changed_at else None,
-        sender=practice.sender,
-        numbers=facts.numbers,
-        country=practice.country,
-        countries=facts.countries,
         preference=facts.preference,
         default_preference=practice.default_preference,
-        opt_out=opt_out.source if opt_out else "",
-        opt_out_number=(opt_out.e164 or "") if opt_out else "",
-        opted_out=local(opt_out.recorded_at, zone) if opt_out else None,
-        credits_left=practice.credits,
         credits_needed=cost(facts),
     )

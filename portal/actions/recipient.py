@@ -1,7 +1,7 @@
 """Whom a text of staff goes to: the facts that decide on it, and what stands in its way, in words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -130,15 +130,30 @@ def context_of(session: Session, recipient: Recipient, needed: int | None, now: 
         (Subject.PRACTICE, None, CREDITS): (Reason.NO_CREDITS,),
     }
     last = store.changes.list_last(session, list(changed))
-    opt_out = next((one for one in recipient.opt_outs if one.e164 in (None, recipient.to)), None)
-    return Context(
-        today=local(now, zone).date(),
-        first_name=patient.first_name,
+    return replace(
+        context_now(practice, facts, recipient.opt_outs, zone, now),
         patient_id=str(patient.id),
         appointment_id=str(visit.appointment.id) if visit else "",
-        appointment_type=facts.details.appointment_type_name,
         template=visit.template.name if visit and visit.template else "",
         template_problem=(visit.template.problem or "") if visit and visit.template else "",
+        credits_needed=needed,
+        changes={
+            reason: as_changed(change, zone)
+            for key, reasons in changed.items()
+            if (change := last.get(key))
+            for reason in reasons
+        },
+    )
+
+
+def context_now(practice: Practice, facts: Facts, opt_outs: Iterable[OptOut], zone: str, now: datetime) -> Context:
+    """What the facts say of the patient and the practice, without who set it so."""
+    to = number_to_text(facts.numbers, facts.countries)
+    opt_out = next((one for one in opt_outs if one.e164 in (None, to)), None)
+    return Context(
+        today=local(now, zone).date(),
+        first_name=facts.details.patient_first_name,
+        appointment_type=facts.details.appointment_type_name,
         sending=practice.sending,
         sending_changed=local(practice.sending_changed_at, zone) if practice.sending_changed_at else None,
         sender=practice.sender,
@@ -149,11 +164,4 @@ def context_of(session: Session, recipient: Recipient, needed: int | None, now: 
         opt_out_number=(opt_out.e164 or "") if opt_out else "",
         opted_out=local(opt_out.recorded_at, zone) if opt_out else None,
         credits_left=practice.credits,
-        credits_needed=needed,
-        changes={
-            reason: as_changed(change, zone)
-            for key, reasons in changed.items()
-            if (change := last.get(key))
-            for reason in reasons
-        },
     )

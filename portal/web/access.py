@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, abort, current_app, g, redirect, request, session, url_for
+from flask import Flask, abort, current_app, g, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user, logout_user
 from flask_security.utils import check_and_update_authn_fresh
@@ -12,7 +12,7 @@ from portal import clock, store
 from portal.actions.who import Who
 from portal.actions.write import Writer
 from portal.core.roles import MAY, Permission
-from portal.web.inside import inside, wanted_page
+from portal.web.inside import inside, leave_for, wanted_page
 from portal.web.sign_in import LONGEST_SESSION
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def _check() -> ResponseReturnValue | None:
     if access != SIGNED_IN and not any(map(current_user.may, access or ())):
         abort(403)
     if getattr(current_app.view_functions[request.endpoint], _FRESH, False) and not _is_fresh():
-        return _go(url_for("security.verify", next=inside(wanted_page(), "/")))
+        return leave_for(url_for("security.verify", next=inside(wanted_page(), "/")), 200)
     return None
 
 
@@ -117,11 +117,4 @@ def _is_fresh() -> bool:
 
 
 def to_sign_in(page: str | None) -> ResponseReturnValue:
-    return _go(url_for("security.login", next=inside(page, "") or None), 401)
-
-
-def _go(where: str, status_of_a_fragment: int = 200) -> ResponseReturnValue:
-    """A fragment cannot hold another page: the browser goes there itself."""
-    if request.headers.get("HX-Request"):
-        return "", status_of_a_fragment, {"HX-Redirect": where}
-    return redirect(where, 303)
+    return leave_for(url_for("security.login", next=inside(page, "") or None), 401)

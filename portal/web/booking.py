@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
@@ -19,6 +19,7 @@ from portal.actions.patients import NoSuchPatient, Refused
 from portal.core.roles import Permission
 from portal.store.imported import made_here_id
 from portal.web.access import allow, who
+from portal.web.inside import leave_for
 from portal.web.row_ids import LARGEST_ID, row_id
 
 MOST_FOUND = 10
@@ -262,6 +263,4 @@ def _said(answer: _Answer, asked: Asked) -> dict[str, object]:
 
 def _go(appointment_id: int, done: str | None) -> ResponseReturnValue:
     where = url_for("appointments.show", appointment_id=appointment_id, done=done)
-    if request.headers.get("HX-Request"):  # another page, not a part of this one
-        return Response(status=204, headers={"HX-Redirect": where})
-    return redirect(where, 303)
+    return leave_for(where)

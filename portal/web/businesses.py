@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
@@ -13,6 +13,7 @@ from portal.actions.sending import NotConfirmed
 from portal.core.roles import Permission
 from portal.core.zones import zones_to_offer
 from portal.web.access import allow, who
+from portal.web.inside import leave_for
 from portal.web.row_ids import LARGEST_ID
 from portal.web.setting_forms import attempt, done, given, is_confirmed, is_confirmed_as, refused, render
 
@@ -61,9 +62,7 @@ def add() -> ResponseReturnValue:
     except SettingRefused as problem:
         return refused(new, str(problem), problem.field)
     own = url_for(".show", business_id=business_id, row="added")
-    if request.headers.get("HX-Request"):
-        return "", 200, {"HX-Redirect": own}
-    return redirect(own, 303)
+    return leave_for(own)
 
 
 @pages.get(_BUSINESS)

@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from flask import request
+from flask import redirect, request
+from flask.typing import ResponseReturnValue
 
 
 def inside(path: str | None, otherwise: str) -> str:
@@ -12,6 +13,13 @@ def inside(path: str | None, otherwise: str) -> str:
         return otherwise
     parts = urlsplit(path)
     return otherwise if parts.scheme or parts.netloc else path
+
+
+def leave_for(where: str, status_of_a_fragment: int = 204) -> ResponseReturnValue:
+    """Another page, not a part of this one: a fragment cannot hold it, so that the browser goes there itself."""
+    if request.headers.get("HX-Request"):
+        return "", status_of_a_fragment, {"HX-Redirect": where}
+    return redirect(where, 303)
 
 
 def wanted_page() -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
@@ -26,7 +26,7 @@ from portal.store.imported import made_here_id
 from portal.store.patient_list import Line
 from portal.web.access import allow, who, writer
 from portal.web.diagnosis import render_diagnosis
-from portal.web.inside import inside
+from portal.web.inside import inside, leave_for
 from portal.web.row_ids import LARGEST_ID
 
 PAGE = 50
@@ -91,9 +91,7 @@ def add() -> ResponseReturnValue:
     where = url_for("patients.show", patient_id=patient_id)
     if wanted := inside(_given("next"), ""):
         where = f"{wanted}{'&' if '?' in wanted else '?'}patient={patient_id}"
-    if request.headers.get("HX-Request"):  # another page, not a part of this one
-        return Response(status=204, headers={"HX-Redirect": where})
-    return redirect(where, 303)
+    return leave_for(where)
 
 
 def _new(problem: Problem, alike: Sequence[Line], form_id: str) -> str:

@@ -18,7 +18,7 @@ from portal.core.zones import list_zones
 from portal.store.practices import NoSuchPractice
 from portal.web.access import allow, who
 from portal.web.hand_over import mail_or_keep, take_link
-from portal.web.setting_forms import is_confirmed
+from portal.web.setting_forms import given, given_amount, is_confirmed
 
 pages = Blueprint("practices", __name__, url_prefix="/host")
 
@@ -88,16 +88,8 @@ def link() -> ResponseReturnValue:
 @pages.post("/practice/credits")
 @allow(Permission.HOST, fresh=True)
 def grant() -> ResponseReturnValue:
-    amount = request.form.get("amount", "").replace(",", "").replace(" ", "")
-    reference = request.form.get("reference", "").strip()
     try:
-        balance = credits.top_up(
-            _practice_id(),
-            int(amount) if amount.isdecimal() and len(amount) < 10 else 0,
-            reference,
-            clock.now(),
-            who(),
-        )
+        balance = credits.top_up(_practice_id(), given_amount(), given("reference"), clock.now(), who())
     except CreditsRefused as refused:
         return show(str(refused), refused.field), 422
     flash(f"Done. The balance is {counted(balance, 'credit')}.")

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
@@ -11,6 +11,7 @@ from portal.actions.asking import SettingRefused
 from portal.actions.practitioners import Name, NoSuchPractitioner
 from portal.core.roles import Permission
 from portal.web.access import allow, who
+from portal.web.inside import leave_for
 from portal.web.row_ids import LARGEST_ID
 from portal.web.setting_forms import attempt, given, refused, render
 
@@ -41,9 +42,7 @@ def add() -> ResponseReturnValue:
     except SettingRefused as problem:
         return refused(index, str(problem), problem.field)
     own = url_for(".show", practitioner_id=practitioner_id, row="added")
-    if request.headers.get("HX-Request"):
-        return "", 200, {"HX-Redirect": own}
-    return redirect(own, 303)
+    return leave_for(own)
 
 
 @pages.get(_PRACTITIONER)

@@ -63,6 +63,12 @@ def given(field: str) -> str:
     return request.form.get(field, "").strip()
 
 
+def given_amount() -> int:
+    """Of credits, as people type it: 1,000. 0 where it is none."""
+    amount = request.form.get("amount", "").replace(",", "").replace(" ", "")
+    return int(amount) if amount.isdecimal() and len(amount) < 10 else 0
+
+
 def is_confirmed_as(*fields: str) -> bool:
     """Whether what the form holds now is what was asked about, and was ticked."""
     return request.form.get("confirm") == " ".join(map(given, fields))

@@ -17,7 +17,16 @@ from portal.core.reminders import Preference, Sending
 from portal.core.roles import Permission
 from portal.web.access import allow, who
 from portal.web.row_ids import row_id
-from portal.web.setting_forms import attempt, done, given, is_confirmed, is_confirmed_as, refused, render
+from portal.web.setting_forms import (
+    attempt,
+    done,
+    given,
+    given_amount,
+    is_confirmed,
+    is_confirmed_as,
+    refused,
+    render,
+)
 
 LEDGER_PAGE = 50
 
@@ -68,15 +77,8 @@ def switch_sending() -> ResponseReturnValue:
 @pages.post("/sms/credits")
 @allow(Permission.CREDITS)
 def top_up() -> ResponseReturnValue:
-    amount = request.form.get("amount", "").replace(",", "").replace(" ", "")
     try:
-        credits.top_up_own(
-            g.practice.id,
-            int(amount) if amount.isdecimal() and len(amount) < 10 else 0,
-            given("reference"),
-            clock.now(),
-            who(),
-        )
+        credits.top_up_own(g.practice.id, given_amount(), given("reference"), clock.now(), who())
     except OnlyTheSysadminGrants as problem:
         return refused(_sms, str(problem), "amount", 403)
     except CreditsRefused as problem:

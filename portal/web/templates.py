@@ -1,6 +1,6 @@
 """SMS templates: the list, the editor, a test text to oneself, and the way back to what stood before."""
 
-from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
@@ -11,7 +11,7 @@ from portal.actions.test_text import send_test_text
 from portal.core.roles import Permission
 from portal.core.text import PLACEHOLDERS
 from portal.web.access import allow, who
-from portal.web.inside import inside
+from portal.web.inside import inside, leave_for
 from portal.web.row_ids import LARGEST_ID, row_id
 from portal.web.texts import as_typed, cost_of
 
@@ -93,7 +93,7 @@ def add() -> ResponseReturnValue:
     except TemplateProblem as problem:
         return render_editor(None, problem), 422
     own = url_for("appointment_types.index", row=type_id) if type_id else _saved(template_id)
-    return _go(inside(request.form.get("next", ""), own))
+    return leave_for(inside(request.form.get("next", ""), own))
 
 
 @pages.post(_ID)
@@ -104,7 +104,7 @@ def change(template_id: int) -> ResponseReturnValue:
         templates.change_template(g.practice.id, template_id, name, text, seen, who(), clock.now())
     except TemplateProblem as problem:
         return render_editor(template_id, problem), 422
-    return _go(_saved(template_id))
+    return leave_for(_saved(template_id))
 
 
 @pages.post(f"{_ID}/restore")
@@ -167,12 +167,6 @@ def _weighed(preview: Preview) -> dict[str, object]:
 
 def _saved(template_id: int) -> str:
     return url_for(".show", template_id=template_id, saved=1)
-
-
-def _go(where: str) -> ResponseReturnValue:
-    if request.headers.get("HX-Request"):  # another page, not a part of this one
-        return Response(status=204, headers={"HX-Redirect": where})
-    return redirect(where, 303)
 
 
 def _row_id(name: str) -> int | None:

@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import replace
 
-from flask import Blueprint, Response, abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, store
@@ -33,6 +33,7 @@ from portal.core.text import count_parts_in_gsm
 from portal.core.typed_text import MOST_PARTS, tidy
 from portal.web.access import allow, writer
 from portal.web.communications import render_message
+from portal.web.inside import leave_for
 from portal.web.row_ids import LARGEST_ID, row_id
 from portal.web.today import render_worklist
 
@@ -113,9 +114,7 @@ def send(patient_id: int) -> ResponseReturnValue:
         return _render_again(_composer(patient_id, text), refused=refused), 422
     _enqueue(message_id)
     where = url_for("communications.show", message_id=message_id)
-    if request.headers.get("HX-Request"):  # another page, not a part of this one
-        return Response(status=204, headers={"HX-Redirect": where})
-    return redirect(where, 303)
+    return leave_for(where)
 
 
 @pages.post(f"/communications/<int(max={LARGEST_ID}):message_id>/send-again")
