@@ -21,6 +21,9 @@ ANYONE = "anyone"
 SIGNED_IN = "signed-in"
 IDLE_SECONDS = 15 * 60  # of a desk that others pass by
 _CLOCKS_APART = 60  # seconds, of two hosts that answer the same browser
+# Seconds. A page and its parts are asked for at once: if each answer wrote the cookie anew, the last would undo what
+# another has just put there.
+_NOTED_EVERY = 30
 
 # A page that asks for news by itself sends this header: nobody need be there.
 UNATTENDED = "X-Unattended"
@@ -78,7 +81,8 @@ def _lock_an_idle_desk() -> ResponseReturnValue | None:
         logout_user()
         session.clear()
         return None if request.endpoint == "security.login" else to_sign_in(where)
-    if not request.headers.get(UNATTENDED):
+    is_noted = "seen_at" in session and abs(now - seen_at) < _NOTED_EVERY
+    if not request.headers.get(UNATTENDED) and not is_noted:
         session["seen_at"] = now
     return None
 
@@ -88,9 +92,7 @@ def _check() -> ResponseReturnValue | None:
         return None
     access = access_of(current_app, request.endpoint)
     if current_user.is_authenticated and current_user.practice_id is not None:
-        with store.reading(current_user.practice_id) as reading:
-            g.frame = store.frame.get_frame(reading, current_user.practice_id)
-            g.practice = g.frame.practice
+        read_frame()
     if access == ANYONE:
         return None
     if not current_user.is_authenticated:
@@ -100,6 +102,13 @@ def _check() -> ResponseReturnValue | None:
     if getattr(current_app.view_functions[request.endpoint], _FRESH, False) and not _is_fresh():
         return leave_for(url_for("security.verify", next=inside(wanted_page(), "/")), 200)
     return None
+
+
+def read_frame() -> None:
+    """What stands around each page, and the practice, as they are now."""
+    with store.reading(current_user.practice_id) as reading:
+        g.frame = store.frame.get_frame(reading, current_user.practice_id)
+        g.practice = g.frame.practice
 
 
 def _is_open() -> bool:

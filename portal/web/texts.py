@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import replace
 
-from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock, store
@@ -35,7 +35,7 @@ from portal.web.access import allow, writer
 from portal.web.communications import render_message
 from portal.web.inside import leave_for
 from portal.web.row_ids import LARGEST_ID, row_id
-from portal.web.today import render_worklist
+from portal.web.today import render_worklist, worklist_says
 
 _TEXT = f"/patients/<int(max={LARGEST_ID}):patient_id>/text"
 _MOST_NAMED = 5
@@ -146,12 +146,11 @@ def again_from_worklist(message_id: int) -> ResponseReturnValue:
     try:
         _enqueue(_send_again(message_id))
         later = when_it_goes(g.practice.id, message_id, clock.now())
-        flash(f"Done. It goes again {f'at {later}' if later else 'now'}.", "worklist")
+        return worklist_says(f"Done. It goes again {f'at {later}' if later else 'now'}.")
     except (CannotGo, Changed) as refused:
         if not _went(message_id):
             return render_worklist(f"Not sent: {refused}"), 422
-        flash("It went already, or is on its way.", "worklist")
-    return redirect(url_for("today.worklist"), 303)
+        return worklist_says("It went already, or is on its way.")
 
 
 @pages.post("/today/worklist/send-again")
@@ -168,8 +167,7 @@ def all_again() -> ResponseReturnValue:
     said = _in_words(resent)
     if resent.left:
         return render_worklist(said)
-    flash(said, "worklist")
-    return redirect(url_for("today.worklist"), 303)
+    return worklist_says(said)
 
 
 def _send_again(message_id: int) -> int:

@@ -1,10 +1,11 @@
 """Today: the reminders to come, what needs an eye, the credits and the last 30 days. Each part is a page of its own
 too, so that `/` asks little at once and everything is reached without scripts."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
-from werkzeug.wrappers import Response
 
 from portal import clock
 from portal.actions.ahead import forecast
@@ -23,7 +24,7 @@ from portal.core.alarms import Code
 from portal.core.chart import SERIES
 from portal.core.phrases import counted
 from portal.core.roles import Permission
-from portal.web.access import SIGNED_IN, allow, who
+from portal.web.access import SIGNED_IN, allow, read_frame, who
 from portal.web.inside import inside
 from portal.web.row_ids import LARGEST_ID
 
@@ -39,10 +40,14 @@ def home() -> ResponseReturnValue:
     """Whoever has no practice looks after the host."""
     if not current_user.may(Permission.READ):
         return redirect("/host", 303)
+    return _render_plan()
+
+
+def _render_plan(said: str = "") -> str:
     now = clock.now()
     # What has words of its own on the page is not said twice.
     alarms = [in_words(row, now) for row in g.frame.alarms if row.code not in _SAID_ELSEWHERE]
-    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), alarms=alarms)
+    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), alarms=alarms, just_said=said)
 
 
 @pages.get("/worklist")
@@ -52,7 +57,7 @@ def worklist() -> str:
 
 
 def render_worklist(said: str = "") -> str:
-    """`said`: what became of what was just asked for, where the session may not hold it."""
+    """`said`: what became of what was just asked for."""
     now = clock.now()
     listed = look_at_worklist(g.practice, now)
     again = {row.message.id: may_send_again(row, g.practice, now) for row in listed.shown}
@@ -60,7 +65,7 @@ def render_worklist(said: str = "") -> str:
     credits = sum(row.message.segments or 1 for row in safe)
     later = {say_when(goes_at, now) for row in safe if (goes_at := again[row.message.id].goes_at)}
     return _part(
-        "worklist", worklist=listed, again=again, safe=safe, credits=credits, later=sorted(later), outcome_said=said
+        "worklist", worklist=listed, again=again, safe=safe, credits=credits, later=sorted(later), just_said=said
     )
 
 
@@ -78,36 +83,32 @@ def chart() -> str:
 
 @pages.post("/make-up")
 @allow(Permission.SEND)
-def make_up_missed() -> Response:
+def make_up_missed() -> ResponseReturnValue:
     """Send what a missed pass should have sent."""
     done = make_up(g.practice.id, who(), clock.now())
     if done is None:
-        flash("Nothing is missing any more: the reminders have run meanwhile.", "plan")
-    else:
-        current_app.extensions["portal.enqueue_sends"](g.practice.id, done.message_ids)
-        flash(f"Done. Of {counted(done.considered, 'appointment')} {done.queued} will be texted now.", "plan")
-    return redirect(url_for("home"), 303)
+        return _plan_says("Nothing is missing any more: the reminders have run meanwhile.")
+    current_app.extensions["portal.enqueue_sends"](g.practice.id, done.message_ids)
+    return _plan_says(f"Done. Of {counted(done.considered, 'appointment')} {done.queued} will be texted now.")
 
 
 @pages.post("/file-as-mobile")
 @allow(Permission.PATIENTS)
-def file_as_mobile() -> Response:
+def file_as_mobile() -> ResponseReturnValue:
     """For the patients whom the person saw listed."""
     seen = [id_ for id_ in request.form.getlist("patient", int) if 0 < id_ <= LARGEST_ID]
     filed = file_mobiles(g.practice.id, seen, who(), clock.now())
-    flash(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.", "plan")
-    return redirect(url_for("home"), 303)
+    return _plan_says(f"Done. {counted(filed, 'number')} filed as Mobile." if filed else "They are filed already.")
 
 
 @pages.post(f"/businesses/<int(max={LARGEST_ID}):business_id>/switch-on")
 @allow(Permission.SETTINGS)
-def switch_on(business_id: int) -> Response:
+def switch_on(business_id: int) -> ResponseReturnValue:
     try:
         switch_business(g.practice.id, business_id, True, confirmed=False, who=who(), now=clock.now())
     except NoSuchBusiness:
         abort(404)
-    flash("Done. It sends reminders from the next ones on.", "plan")
-    return redirect(url_for("home"), 303)
+    return _plan_says("Done. It sends reminders from the next ones on.")
 
 
 @pages.get(_TEMPLATE)
@@ -131,30 +132,44 @@ def use_template(appointment_id: int) -> ResponseReturnValue:
         choose_template(g.practice.id, choice.type_id, template_id, confirmed=False, who=who(), now=clock.now())
     except NoSuchTemplate as refused:
         return template(appointment_id, str(refused)), 422
-    flash("Done. Its reminders use that template from the next ones on.", "plan")
-    return redirect(url_for("home"), 303)
+    return _plan_says("Done. Its reminders use that template from the next ones on.")
 
 
 @pages.post(f"{_MESSAGE}/dealt-with")
 @allow(Permission.SEND)
-def dealt_with(message_id: int) -> Response:
+def dealt_with(message_id: int) -> ResponseReturnValue:
     try:
         mark_dealt_with(g.practice.id, message_id, who(), clock.now())
     except NoSuchMessage:
         abort(404)
-    flash("Marked as dealt with.", "worklist")
-    return redirect(inside(request.form.get("next"), url_for(".worklist")), 303)
+    return worklist_says("Marked as dealt with.")
 
 
 @pages.post(f"{_MESSAGE}/take-up-again")
 @allow(Permission.SEND)
-def take_up(message_id: int) -> Response:
+def take_up(message_id: int) -> ResponseReturnValue:
     try:
         take_up_again(g.practice.id, message_id, who(), clock.now())
     except NoSuchMessage:
         abort(404)
-    flash("It is back on the list.", "worklist")
-    return redirect(inside(request.form.get("next"), url_for(".worklist")), 303)
+    return worklist_says("It is back on the list.")
+
+
+def _plan_says(said: str) -> ResponseReturnValue:
+    return _answer(_render_plan, "plan", "home", said)
+
+
+def worklist_says(said: str) -> ResponseReturnValue:
+    return _answer(render_worklist, "worklist", "today.worklist", said)
+
+
+def _answer(render: Callable[[str], str], part: str, endpoint: str, said: str) -> ResponseReturnValue:
+    """The part again where a script swaps it, with what there is to say in the answer itself; else the page."""
+    if request.headers.get("HX-Request"):
+        read_frame()
+        return render(said)
+    flash(said, part)
+    return redirect(inside(request.form.get("next"), url_for(endpoint)), 303)
 
 
 def _part(name: str, page: str = "today/part.html", **shown: object) -> str:

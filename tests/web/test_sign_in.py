@@ -146,6 +146,15 @@ def test_an_idle_desk_locks_itself(client: FlaskClient, riverside: None) -> None
     assert client.get(PAGE).status_code == 303
 
 
+def test_what_one_part_of_a_page_keeps_no_other_part_undoes(client: FlaskClient, riverside: None) -> None:
+    """A browser asks for several at once, and the answer that comes last sets the cookie."""
+    assert "Set-Cookie" in client.get(PAGE).headers
+    clock.start_at(clock.now() + timedelta(seconds=20))
+    assert "Set-Cookie" not in client.get(PAGE).headers
+    clock.start_at(clock.now() + timedelta(seconds=20))
+    assert "Set-Cookie" in client.get(PAGE).headers  # somebody is there
+
+
 def test_a_page_that_asks_for_news_by_itself_keeps_no_desk_open(client: FlaskClient, riverside: None) -> None:
     assert client.get(PAGE).status_code == 200
     for _ in range(4):

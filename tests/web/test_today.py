@@ -209,6 +209,14 @@ def test_filing_as_mobile_mends_those_listed_and_leaves_a_note(client: FlaskClie
         assert (row.type, "type" in (row.staff_changed or {})) == (PhoneType.MOBILE, True)
 
 
+def test_what_an_act_did_is_in_its_own_answer(client: FlaskClient) -> None:
+    """Not in the cookie, which the answer of another part of the page may overtake."""
+    a_clinic_with_every_cause()
+    done = client.post("/today/file-as-mobile", data={}, headers=FRAGMENT)
+    assert "They are filed already." in text_of(done) and "<html" not in done.text
+    assert "They are filed already." not in client.get("/", headers=FRAGMENT).text
+
+
 def test_filing_as_mobile_touches_no_landline_and_no_other_practice(client: FlaskClient) -> None:
     clinic = a_clinic_with_every_cause()
     other = Clinic("northgate")
