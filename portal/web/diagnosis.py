@@ -69,6 +69,7 @@ def context(explanation: Explanation, problem: str = "", field: str = "") -> dic
     posted = request.form if request.method == "POST" else {}
     here = inside(posted.get("next", ""), request.path).partition("?")[0]
     is_on_message = here.startswith("/communications/")  # whose page tells the outcome itself
+    is_answer = "mended" in posted and not problem
     return {
         "x": explanation,
         "here": here,
@@ -78,7 +79,8 @@ def context(explanation: Explanation, problem: str = "", field: str = "") -> dic
         "problem_field": field,
         "given": posted if problem else {},
         # Its answer renews the page around it too: what became of the message, and whether it can be sent again.
-        "renews_page": is_on_message and "mended" in posted and not problem,
+        "renews_page": is_on_message and is_answer,
+        "renews_notice": is_answer and posted["mended"] == Reason.SENDING_OFF,
         "mended_with": mended_with(explanation.found.practice.may_resume),
         "was_sent": explanation.diagnosis.status in REACHED | {Status.UNDELIVERED, Status.UNKNOWN},
         "support_contact": current_app.extensions["portal.settings"].support_contact,

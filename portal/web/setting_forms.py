@@ -22,6 +22,7 @@ def render(name: str, problem: str, field: str, **shown: object) -> str:
         problem=problem,
         problem_field=field,
         given=request.form if problem else {},
+        is_fragment=is_fragment,
         row=request.values.get("row", ""),
         is_saved=bool(request.values.get("row")) and not problem,
         **shown,

@@ -296,6 +296,7 @@ def test_an_archived_patient_is_restored_with_a_note_and_a_confirmation(client: 
     assert case.now().archived
     answer = case.htmx("/restore", note="came back", confirm="yes")
     assert "Done. Restored: no longer archived." in in_one_line(answer.text)
+    assert '<span id="archived" hx-swap-oob="true"></span>' in answer.text  # the heading's own
     assert not case.now().archived
     assert case.noted == [("Dana Owner", "archived", "yes", "no", "came back")]
     assert case.post("/restore").status_code == 303  # it is no longer archived: nothing to do

@@ -136,6 +136,7 @@ def test_a_mend_renews_the_page_around_it(client: FlaskClient, clinic: Clinic) -
         assert form.fields["next"] == f"{path}?mended=sending-off"
     answer = client.post(form.action, data=form.fields | {"confirm": "yes"}, headers=HTMX)
     assert f'hx-get="{path}?mended=sending-off" hx-trigger="load" hx-target="#message"' in answer.text
+    assert '<div id="sending-notice" hx-swap-oob="true">\n</div>' in answer.text  # what the page said at its top
     page = client.get(f"{path}?mended=sending-off", headers=HTMX).text
     assert 'hx-trigger="load"' not in page
     assert "Done. " in in_one_line(page)
