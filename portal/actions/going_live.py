@@ -107,6 +107,7 @@ def _readiness(
         refused_with=provider.refused_with,
         sender=practice.sender,
         sender_refused=sender.refused,
+        sender_if_registered=sender.if_registered,
         sender_warnings=sender.warnings,
         businesses=[
             (one.name, one.timezone, one.contact_number, one.sms_reminders)

@@ -36,11 +36,12 @@ class Readiness:
     """What the list asks about.
 
     `can_send`: there are credentials; `is_simulated`: a stand-in takes the texts. `refused_with`: the provider's
-    code, while it refuses the account. `sender_refused`: why texts from the sender cannot go; `sender_warnings`: what
-    else to know of it. `businesses`: (name, zone, contact number, sends reminders). `types`, `without_template`:
-    appointment types of the coming week. `has_run`: the hourly script was seen. `runs_out_on`: when the credits do.
-    `updated_at`: when an import last told of appointments, by the clocks there, as `tested_at`. `patients`: of the
-    coming week, of whom `reached` would be texted.
+    code, while it refuses the account. `sender_refused`: why texts from the sender cannot go;
+    `sender_if_registered`: they go only if it is; `sender_warnings`: what else to know of it. `businesses`: (name,
+    zone, contact number, sends reminders). `types`, `without_template`: appointment types of the coming week.
+    `has_run`: the hourly script was seen. `runs_out_on`: when the credits do. `updated_at`: when an import last
+    told of appointments, by the clocks there, as `tested_at`. `patients`: of the coming week, of whom `reached`
+    would be texted.
     """
 
     can_send: bool
@@ -48,6 +49,7 @@ class Readiness:
     refused_with: str
     sender: str
     sender_refused: str
+    sender_if_registered: bool
     sender_warnings: Sequence[str]
     businesses: Sequence[tuple[str, str, str, bool]]
     types: int
@@ -98,6 +100,9 @@ def _sender(seen: Readiness) -> Item:
     label, place = "Sender", ("Change the sender", "/settings/sms")
     if seen.sender_refused:
         return Item(label, State.WARNS, f"Texts come from {plain(seen.sender)}. {seen.sender_refused}", *place)
+    if seen.sender_if_registered:
+        says = f"Texts come from {plain(seen.sender)}: allowed, if registered. {' '.join(seen.sender_warnings)}"
+        return Item(label, State.WARNS, says, *place)
     if seen.sender_warnings:
         says = f"Texts come from {plain(seen.sender)}. {' '.join(seen.sender_warnings)}"
         return Item(label, State.OK, says)

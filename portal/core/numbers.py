@@ -11,6 +11,8 @@ from unicodedata import decimal
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
+from portal.core.search import fold
+
 
 class PhoneType(StrEnum):
     """What staff filed a number as."""
@@ -217,13 +219,16 @@ def as_people_say(e164: str, country: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL if own else PhoneNumberFormat.INTERNATIONAL)
 
 
-# Where the list's name does not fit into a sentence.
+# Where the list has no name, or one that does not fit into a sentence.
 _NAMES_IN_A_SENTENCE = {
+    "AC": "Ascension Island",
     "AE": "the United Arab Emirates",
     "GB": "the United Kingdom",
     "NL": "the Netherlands",
     "PH": "the Philippines",
+    "TA": "Tristan da Cunha",
     "US": "the United States",
+    "XK": "Kosovo",
 }
 
 
@@ -236,7 +241,7 @@ def country_name(code: str) -> str:
 def list_countries() -> tuple[tuple[str, str], ...]:
     """(ISO 3166 code, English name) of all that have phone numbers, by name."""
     known = ((code, country_name(code)) for code in phonenumbers.SUPPORTED_REGIONS)
-    return tuple(sorted(known, key=lambda one: one[1].removeprefix("the ").casefold()))
+    return tuple(sorted(known, key=lambda one: fold(one[1].removeprefix("the "))))
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from portal.core.phrases import listed
 
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _NUMBER = re.compile(r"\+?[0-9 ()./-]+")
+_LIKE_THERE = "+12025550123"  # a number of where names are refused
 
 # As the provider's pages on each country said in 2026; a country that is in none of these takes names as they are.
 REFUSE_NAMES = frozenset({"US", "CA", "PR", "GU", "VI", "AS", "MP"})
@@ -28,6 +29,8 @@ def read_sender(typed: str, country: str) -> str:
     if _NAME.fullmatch(typed):
         return typed
     if not _NUMBER.fullmatch(typed):
+        if country in REFUSE_NAMES:
+            raise ValueError(f"it must be a phone number, written like {_LIKE_THERE}.")
         raise ValueError("it must be a phone number, or at most 11 letters of A to Z, digits and spaces.")
     number = parse_number(typed, country).e164
     if number is None:
@@ -38,10 +41,25 @@ def read_sender(typed: str, country: str) -> str:
 @dataclass(frozen=True, slots=True)
 class SenderCheck:
     """`refused`: why texts from it cannot go in the practice's own country, and what to do; empty where they can.
-    `warnings`: what else to know, a sentence each."""
+    `if_registered`: whether they go only if somebody has had the name registered. `warnings`: what else to know, a
+    sentence each."""
 
     refused: str
     warnings: tuple[str, ...]
+    if_registered: bool = False
+
+
+def what_to_type(country: str) -> tuple[str, str]:
+    """The label and the hint of the field for the sender of a practice of that country."""
+    if country in REFUSE_NAMES:
+        return "A number", (
+            f"It must be a number that your provider has registered for texts in {country_name(country)}, written "
+            f"like {_LIKE_THERE}. Names are not taken there."
+        )
+    label, hint = "A number, or a name of at most 11 letters and digits", "Write a number like +61491570006."
+    if country in REGISTER_NAMES:
+        return label, f"{hint} A name must first be registered for {country_name(country)}, by your provider."
+    return label, f"{hint} Your provider must know it, or the name."
 
 
 def check_sender(sender: str, country: str, countries: Collection[str]) -> SenderCheck:
@@ -51,7 +69,7 @@ def check_sender(sender: str, country: str, countries: Collection[str]) -> Sende
     if country in REFUSE_NAMES:
         refused = (
             f"{_place(country)} takes no texts from a name. Use a number that your provider rents out to you there "
-            "and has approved for texts, written like +12025550123."
+            f"and has registered for texts, written like {_LIKE_THERE}."
         )
         return SenderCheck(refused, ())
     warnings = ["Nobody can reply to a name: patients cannot text STOP, or yes."]
@@ -67,7 +85,7 @@ def check_sender(sender: str, country: str, countries: Collection[str]) -> Sende
             f"In {registering} a name must be registered before it is used, or texts are marked or lost: ask your "
             "administrator whether the provider has it."
         )
-    return SenderCheck("", tuple(warnings))
+    return SenderCheck("", tuple(warnings), if_registered=bool(registering))
 
 
 def _of_a_number(sender: str, country: str) -> tuple[str, ...]:

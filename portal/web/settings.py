@@ -15,6 +15,7 @@ from portal.core.numbers import list_countries
 from portal.core.reminder_times import LEAD_DAYS, WINDOW_STARTS
 from portal.core.reminders import Preference, Sending
 from portal.core.roles import Permission
+from portal.core.senders import what_to_type
 from portal.web.access import allow, who
 from portal.web.row_ids import row_id
 from portal.web.setting_forms import (
@@ -51,6 +52,7 @@ def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
         lead_days=LEAD_DAYS,
         preferences=list(Preference),
         countries=list_countries(),
+        what_to_type=what_to_type(g.practice.country),
         support_contact=current_app.extensions["portal.settings"].support_contact,
     )
 

@@ -13,6 +13,7 @@ from portal.core.numbers import (
     PhoneType,
     as_people_say,
     country_name,
+    list_countries,
     number_to_text,
     parse_number,
     parse_phone_type,
@@ -338,10 +339,25 @@ def test_numbers_are_written_as_people_say_them(e164: str, country: str, text: s
 
 @pytest.mark.parametrize(
     ("code", "name"),
-    [("AU", "Australia"), ("GG", "Guernsey"), ("US", "the United States"), ("001", "001"), ("", "")],
+    [
+        ("AU", "Australia"),
+        ("GG", "Guernsey"),
+        ("US", "the United States"),
+        ("AC", "Ascension Island"),
+        ("TA", "Tristan da Cunha"),
+        ("XK", "Kosovo"),
+        ("001", "001"),
+        ("", ""),
+    ],
 )
 def test_countries_have_their_english_names(code: str, name: str) -> None:
     assert country_name(code) == name
+
+
+def test_every_country_of_the_list_has_a_name_and_stands_where_it_is_looked_for() -> None:
+    names = [name for _, name in list_countries()]
+    assert [name for name in names if len(name) < 4] == []
+    assert names.index("Åland Islands") == names.index("Albania") - 1
 
 
 def rows(practice: str, name: str) -> list[dict[str, str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.core.senders import check_sender, is_number, read_sender
+from portal.core.senders import check_sender, is_number, read_sender, what_to_type
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,34 @@ def test_what_to_know_of_a_name(sender: str, countries: set[str], says: list[str
     assert len(check.warnings) == 1 + len(says)
     for part, warning in zip(says, check.warnings[1:], strict=True):
         assert part in warning
+
+
+@pytest.mark.parametrize(
+    ("sender", "country", "countries", "is_if"),
+    [
+        ("Riverside", "GB", {"GB"}, False),
+        ("Riverside", "SG", {"SG"}, True),
+        ("Riverside", "IN", {"IN"}, True),
+        ("Riverside", "GB", {"GB", "AU"}, True),
+        ("+61491570006", "AU", {"AU"}, False),
+        ("Riverside", "US", {"US"}, False),
+    ],
+)
+def test_a_name_is_allowed_only_if_registered_where_a_register_is_kept(
+    sender: str, country: str, countries: set[str], is_if: bool
+) -> None:
+    assert check_sender(sender, country, countries).if_registered is is_if
+
+
+def test_what_to_type_says_what_the_country_asks_for() -> None:
+    label, hint = what_to_type("US")
+    assert label == "A number"
+    assert "a number that your provider has registered for texts in the United States" in hint
+    assert "Names are not taken there." in hint
+    assert "a name" in what_to_type("GB")[0]
+    assert "must first be registered for Singapore" in what_to_type("SG")[1]
+    with pytest.raises(ValueError, match=r"like \+12025550123\.$"):
+        read_sender("Rivi\u00e8re", "US")
 
 
 def test_a_number_of_another_country_is_warned_of() -> None:

@@ -132,6 +132,14 @@ def test_a_sender_that_cannot_be_in_the_country_is_said_on_the_page(client: Flas
     clinic.change(clinic.practice, country="US")
     page = in_one_line(client.get("/settings/sms").text)
     assert "The United States takes no texts from a name. Use a number that your provider rents out to you" in page
+    assert "It must be a number that your provider has registered for texts in the United States" in page
+
+
+def test_a_name_that_must_be_registered_is_not_simply_well(client: FlaskClient, clinic: Clinic) -> None:
+    clinic.change(clinic.practice, country="SG", sender="Riverside")
+    assert "allowed, if registered" in client.get("/settings/sms").text
+    clinic.change(clinic.practice, country="GB")
+    assert "allowed, if registered" not in client.get("/settings/sms").text
 
 
 @with_and_without_scripts
@@ -150,6 +158,7 @@ def test_the_practice_is_called_otherwise(client: FlaskClient, clinic: Clinic, h
     assert client.post(NAME, data={"row": "practice-name", "name": " "}, headers=headers).status_code == 422
     page = save(client, NAME, "practice-name", headers, name="<b>River</b>")
     assert "Done. The practice is called <b>River</b>." in page
+    assert page.count("<b>River</b>") >= 2  # and in the heading of every page
     assert practice().name == "<b>River</b>"
     assert "<b>River" not in client.get("/settings/sms").text
 
