@@ -1,8 +1,10 @@
 """Alarms: what stands amiss is recorded once, told once, and told again when it is over."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from portal import store
 from portal.actions.ahead import forecast
@@ -18,6 +20,7 @@ from portal.core.alarms import (
     alarms_of_practice,
     changes,
     say,
+    say_to_staff,
 )
 from portal.core.phrases import plain
 from portal.core.reminders import Sending
@@ -45,6 +48,7 @@ def keep_watch(queue: QueueSeen, can_send: bool, now: datetime) -> Watched:
     """Look at everything once. `queue`: as it is now; `can_send`: there are credentials, or a simulator."""
     seen = list(_look(queue, can_send, now))
     with store.everything(write=True) as session:
+        seen = [alarm for alarm in seen if not _is_topped_up(session, alarm)]
         standing = {row.key: row for row in store.alarms.list_standing(session)}
         found = changes({key: row.seen_at for key, row in standing.items()}, seen, now)
         raised = [store.alarms.raise_alarm(session, alarm, now) for alarm in found.raised]
@@ -85,16 +89,9 @@ def _look_at(practice: Practice, health: Health, doubts: Doubts | None, now: dat
         begins, ends = day_begins(today, zone), day_begins(today + timedelta(days=1), zone)
         (outcomes,) = store.today.count_outcomes(session, practice.id, [(begins, ends)])
         held_back = store.alarms.count_held_back(session, begins)
-    ahead = forecast(practice, now, _DAYS_OF_NEXT_PASS) if practice.sending is Sending.ON else None
-    next_day = ahead.days[0] if ahead and ahead.days else None
-    return PracticeSeen(
-        practice.id,
-        practice.sending,
-        next_day.timezone if next_day else zone,
+    return replace(
+        _look_at_credits(practice, zone, now),
         late=health.late.get(practice.id, ()),
-        credits=practice.credits,
-        needed=next_day.credits if next_day else 0,
-        runs_out_at=next_day.runs_out_at if next_day else None,
         in_doubt=doubts.count if doubts else 0,
         in_doubt_since=doubts.since if doubts else None,
         texted=sum(outcomes.get(status, 0) for status in _TAKEN),
@@ -102,6 +99,46 @@ def _look_at(practice: Practice, health: Health, doubts: Doubts | None, now: dat
         share=practice.alarm_share,
         held_back=held_back,
     )
+
+
+def _look_at_credits(practice: Practice, zone: str | None, now: datetime) -> PracticeSeen:
+    ahead = forecast(practice, now, _DAYS_OF_NEXT_PASS) if practice.sending is Sending.ON else None
+    next_day = ahead.days[0] if ahead and ahead.days else None
+    return PracticeSeen(
+        practice.id,
+        practice.sending,
+        next_day.timezone if next_day else zone,
+        credits=practice.credits,
+        needed=next_day.credits if next_day else 0,
+        runs_out_at=next_day.runs_out_at if next_day else None,
+    )
+
+
+def _is_topped_up(session: Session, alarm: Alarm) -> bool:
+    """Since it was looked at: what has just been said to be over is not raised again for the old balance."""
+    if alarm.code is not Code.CREDITS_RUN_OUT or alarm.practice_id is None:
+        return False
+    balance: int = store.practices.get_practice(session, alarm.practice_id).credits
+    return balance > alarm.detail["credits"]
+
+
+def weigh_credits_again(practice_id: str, now: datetime) -> None:
+    """After a top-up: the alarm that the credits run out says the new balance, or is over. Whoever was told of it is
+    told that with the next look."""
+    key = Alarm(Code.CREDITS_RUN_OUT, practice_id).key
+    with store.everything() as session:
+        if store.alarms.find_standing(session, key) is None:
+            return
+        practice = store.practices.get_practice(session, practice_id)
+    alarms = list(alarms_of_practice(_look_at_credits(practice, None, now), now))
+    with store.everything(write=True) as session:
+        row = store.alarms.find_standing(session, key)
+        if row is None:
+            return
+        if alarms:
+            store.alarms.see_again(session, row, alarms[0], now)
+        else:
+            row.cleared_at = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +160,9 @@ def list_standing(now: datetime) -> list[Standing]:
     return [in_words(row, now, names.get(row.practice_id or "", "")) for row in rows]
 
 
-def in_words(row: StandingAlarm, now: datetime, practice: str = "") -> Standing:
-    return Standing(row.code, row.practice_id, plain(practice), row.since, say(row.code, row.detail, now))
+def in_words(row: StandingAlarm, now: datetime, practice: str = "", *, is_for_staff: bool = False) -> Standing:
+    said = (say_to_staff if is_for_staff else say)(row.code, row.detail, now)
+    return Standing(row.code, row.practice_id, plain(practice), row.since, said)
 
 
 def tell_what_changed(tell: Tell, public_url: str | None, now: datetime) -> int:

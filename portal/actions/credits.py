@@ -1,5 +1,6 @@
 """A practice's credits: the balance, the ledger, a top-up."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,9 +8,13 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.alarms import weigh_credits_again
 from portal.actions.who import COMMAND_LINE, Who, note_change
+from portal.errors import describe
 from portal.store.changes import CREDITS, Subject
 from portal.store.credits import CreditEntry, EntryKind
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 1_000_000
 _HIGHEST_BALANCE = 1_000_000_000
@@ -56,6 +61,15 @@ def top_up_own(practice_id: str, amount: int, reference: str, now: datetime, who
 def top_up(practice_id: str, amount: int, reference: str, now: datetime, who: Who = COMMAND_LINE) -> int:
     """By the sysadmin, or on the command line. Returns the new balance. The same by the same person within two
     minutes is a button pressed twice, and added once. Raises CreditsRefused, NoSuchPractice."""
+    balance = _add(practice_id, amount, reference, now, who)
+    try:
+        weigh_credits_again(practice_id, now)
+    except Exception as error:  # it is topped up, and the next look at the alarms weighs it
+        log.warning("The alarm of the credits was not weighed again: %s", describe(error))
+    return balance
+
+
+def _add(practice_id: str, amount: int, reference: str, now: datetime, who: Who) -> int:
     if not 1 <= amount <= MOST_AT_ONCE:
         raise CreditsRefused(f"A top-up is a whole number from 1 to {MOST_AT_ONCE:,}.")
     if len(reference) > _LONGEST_REFERENCE or not reference.isprintable():

@@ -1,7 +1,7 @@
 """What is amiss with the sending, told once and once more when it is over: which alarms stand, and their words."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -177,6 +177,37 @@ class Said:
     place: str
     link: str
     all_clear: str
+
+
+def say_to_staff(code: Code, detail: Mapping[str, Any], now: datetime) -> Said:
+    """As `say`, for the staff of a practice: of what only the administrator can mend, what it means for them."""
+    said, words = say(code, detail, now), _TO_STAFF.get(code)
+    return replace(said, heading=words[0], says=words[1]) if words else said
+
+
+_STOPPED = (
+    "No text goes out at the moment",
+    "A part of the portal has stopped. What is due waits, and goes by itself once it runs again: nobody need do "
+    "anything for the patients. Reminders whose time is over by then are listed here.",
+)
+_TO_STAFF: Mapping[Code, tuple[str, str]] = {
+    Code.REDIS_AWAY: _STOPPED,
+    Code.WORKERS_GONE: _STOPPED,
+    Code.QUEUE_WAITS: (
+        "Texts go out late",
+        "They go by themselves: nobody need send them again. What is too late in the end is listed here.",
+    ),
+    Code.ACCOUNT_REFUSED: (
+        "No text goes out at the moment",
+        "The provider, which carries our texts, refuses our account. What is due waits, and goes by itself once that "
+        "is mended: nobody need do anything for the patients.",
+    ),
+    Code.ACCOUNT_REPORTED: (
+        "Texts do not arrive, for a fault of our account with the provider",
+        "Nothing is wrong with the patients' numbers: leave them as they are. Once it is mended, the texts under "
+        "“To deal with” can be sent again; whoever comes sooner needs a call.",
+    ),
+}
 
 
 def say(code: Code, detail: Mapping[str, Any], now: datetime) -> Said:

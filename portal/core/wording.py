@@ -456,7 +456,7 @@ def event(name: str, detail: str) -> str:
         case "throttled":
             return "Tried: the provider asked us to slow down; it is tried again by itself"
         case Reason.PROVIDER_ACCOUNT:
-            return f"Tried: the provider refuses our account ({plain(detail, 40)}); it waits until that is mended"
+            return "Tried: the provider refuses our account; it waits until that is mended"
     if said := reply_words.event(name, detail):
         return said
     known = next((outcome.word for status, outcome in OUTCOMES.items() if status == name), "")

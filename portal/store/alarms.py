@@ -81,6 +81,10 @@ def list_standing(session: Session) -> Sequence[StandingAlarm]:
     ).all()
 
 
+def find_standing(session: Session, key: str) -> StandingAlarm | None:
+    return session.scalar(select(StandingAlarm).where(StandingAlarm.key == key, StandingAlarm.cleared_at.is_(None)))
+
+
 def raise_alarm(session: Session, alarm: Alarm, now: datetime) -> bool:
     """False where it stands already: somebody was faster."""
     table = table_of(StandingAlarm)

@@ -15,13 +15,14 @@ from flask import Flask
 
 from portal import notify, store
 from portal.actions.account import account_is_well, account_refused
-from portal.actions.alarms import keep_watch, list_standing, tell_what_changed
+from portal.actions.alarms import _look, keep_watch, list_standing, tell_what_changed
+from portal.actions.credits import top_up
 from portal.actions.remind import run_pass
 from portal.actions.who import COMMAND_LINE
 from portal.actions.worklist import mark_dealt_with
 from portal.alarms import look_for_alarms
 from portal.config import Settings
-from portal.core.alarms import OVER_AFTER, Code
+from portal.core.alarms import OVER_AFTER, Alarm, Code
 from portal.core.reasons import Reason
 from portal.core.reminders import Sending
 from portal.core.states import Status
@@ -169,6 +170,56 @@ def test_credits_that_will_not_last_are_told_before_the_pass(app: Flask) -> None
     assert alarm.said.says == "1 left; the reminders that go today need 2. Top up before 10am today."
     clinic.change(clinic.practice, sending=Sending.PAUSED)
     assert watch(before + OVER_AFTER) == []
+
+
+def test_a_top_up_weighs_the_alarm_again_and_the_all_clear_goes_once(app: Flask) -> None:
+    clinic = Clinic(credits=1)
+    for name in "abc":
+        clinic.book(name)
+    heard = Heard()
+    before = PASS_AT - 2 * HOUR
+    assert watch(before) == [(Code.CREDITS_RUN_OUT, clinic.id)]
+    tell_what_changed(heard, None, before)
+    top_up(clinic.id, 1, "", before)
+    (alarm,) = list_standing(before)
+    assert alarm.said.says.startswith("2 left; the reminders that go today need 3.")
+    assert tell_what_changed(heard, None, before) == 0  # it stands, as was told
+    top_up(clinic.id, 1, "", before)
+    assert list_standing(before) == []
+    for minutes in (1, 5):
+        assert watch(before + timedelta(minutes=minutes)) == []
+        tell_what_changed(heard, None, before + timedelta(minutes=minutes))
+    assert heard.titles[1:] == ["SMS reminders: over: Riverside: Credits run out with the next reminders"]
+
+
+def test_a_look_that_began_before_the_top_up_raises_nothing_for_the_old_balance(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Clinic(credits=0)
+    clinic.book("a")
+    before = PASS_AT - 2 * HOUR
+    watch(before)
+
+    def look_and_top_up(*args: Any) -> list[Alarm]:
+        seen = list(_look(*args))
+        top_up(clinic.id, 1, "", before)
+        return seen
+
+    monkeypatch.setattr("portal.actions.alarms._look", look_and_top_up)
+    assert watch(before) == []
+
+
+def test_a_top_up_stands_where_the_alarm_cannot_be_weighed(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clinic = Clinic(credits=0)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("portal.actions.credits.weigh_credits_again", fail)
+    assert top_up(clinic.id, 1, "", PASS_AT) == 1
+    assert "was not weighed again" in caplog.text
 
 
 def test_doubts_stand_until_somebody_has_dealt_with_them(app: Flask) -> None:

@@ -20,6 +20,7 @@ from portal.core.alarms import (
     alarms_of_practice,
     changes,
     say,
+    say_to_staff,
 )
 from portal.core.reminders import Sending
 from portal.core.watching import QueueSeen, WorkerSeen
@@ -129,6 +130,10 @@ def test_every_alarm_has_words_a_place_and_an_all_clear(code: Code) -> None:
     assert said.says.endswith(".") and said.all_clear.endswith(".")
     assert said.place.startswith("/") and said.link
     assert str(code) not in said.says
+    to_staff = say_to_staff(code, DETAIL, NOW)
+    assert to_staff.heading and to_staff.says.endswith(".")
+    for word in ("Redis", "worker", "1070", "Mend it at"):
+        assert word not in f"{to_staff.heading} {to_staff.says}"
 
 
 def test_an_alarm_says_what_by_when_at_the_practices_clocks() -> None:

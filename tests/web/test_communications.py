@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from portal import store
+from portal.actions.account import account_refused
 from portal.actions.remind import run_pass
 from portal.actions.stop import withdraw
-from portal.config import CANNOT_SEND
 from portal.core.reminders import Sending
+from portal.core.roles import Role
 from portal.store.database import db
 from portal.web import HEADERS
 from tests.builders import MOBILES, PASS_AT, Clinic, a_practice
@@ -269,9 +270,26 @@ def test_other_names_for_this_machine_are_refused(client: FlaskClient, host: str
 
 def test_pages_say_where_nothing_can_be_sent(client: FlaskClient) -> None:
     clinic = Clinic()
-    assert CANNOT_SEND in client.get("/communications").text
+    assert (
+        "No text goes out: the portal has no account with the text provider yet."
+        in client.get("/communications").text
+    )
     assert "You are rehearsing" not in client.get("/communications").text
     clinic.change(clinic.practice, sending=Sending.REHEARSAL)
     assert "You are rehearsing" in client.get("/communications").text
     clinic.change(clinic.practice, sending=Sending.PAUSED)
     assert "All sending is paused" in client.get("/communications").text
+
+
+def test_of_a_refused_account_staff_read_what_it_means_and_the_owner_the_code(
+    app: Flask, client: FlaskClient
+) -> None:
+    Clinic()
+    with store.everything(write=True) as session:
+        account_refused(session, "http-401", PASS_AT)
+    says = "refuses our account. Nobody need do anything for the patients: what is due waits, and goes by itself"
+    reception = sign_in(visitor(app), Role.RECEPTION).get("/communications").text
+    assert says in reception and "Your administrator mends it" in reception
+    assert "http-401" not in reception
+    owner = client.get("/communications").text
+    assert says in owner and "The code for your administrator: http-401." in owner
