@@ -19,12 +19,16 @@ from portal.web.row_ids import LARGEST_ID
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.globals.update(render_diagnosis=render_diagnosis, who_mends=who_mends)
+    app.jinja_env.globals.update(
+        render_diagnosis=render_diagnosis, who_mends=who_mends, ask_for_credits=ask_for_credits
+    )
     app.jinja_env.filters.update(city=_city, clock_time=clock_time, goes=_goes)
 
 
 def who_mends(reason: Reason | None) -> str:
-    """Who of the practice can, where the reader's role may not mend it; else empty."""
+    """Who can, where the reader may not mend it; else empty."""
+    if reason is Reason.NO_CREDITS and (ask := ask_for_credits()):
+        return ask
     needed = mended_with(g.practice.may_resume).get(reason) if reason else None
     if needed is None or current_user.may(needed):
         return ""
@@ -32,6 +36,14 @@ def who_mends(reason: Reason | None) -> str:
         g.who_may = name_who_may(g.practice.id, set(MENDED_WITH.values()))
     named: str = g.who_may[needed]
     return named
+
+
+def ask_for_credits() -> str:
+    """Whom to ask for a top-up where the host serves several practices; else empty."""
+    if g.frame.is_alone:
+        return ""
+    contact = current_app.extensions["portal.settings"].support_contact
+    return f"Credits are added by the system administrator: ask {contact or 'them'} for a top-up."
 
 
 def _city(zone: str) -> str:

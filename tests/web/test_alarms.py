@@ -48,13 +48,33 @@ def test_today_says_what_stands_and_leads_to_what_mends_it(client: FlaskClient, 
     page = client.get("/").text
     assert "Credits run out with the next reminders." in page
     assert '<a class="more" href="/settings/sms">Top up</a>' in page
-    assert "Nothing runs: Redis is away." in page
-    assert "Your administrator sees this too." in page
+    assert "<strong>No text goes out at the moment.</strong>" in page
+    assert "A part of the portal has stopped." in page
+    assert "Your administrator sees this too, and mends it." in page
     reception = sign_in(visitor(app), Role.RECEPTION).get("/").text
     assert "Credits run out with the next reminders." in reception
     assert '<a class="more" href="/settings/sms">Top up</a>' not in reception
+    assert "The practice's owner can top up." in reception
     keep_watch(QueueSeen(), True, PASS_AT + timedelta(hours=7) + OVER_AFTER)
-    assert "Redis is away" not in client.get("/").text
+    assert "A part of the portal has stopped." not in client.get("/").text
+
+
+def test_an_alarm_of_the_credits_says_the_new_balance_at_once_or_is_gone(client: FlaskClient) -> None:
+    a_poor_clinic()
+    keep_watch(QueueSeen(), True, PASS_AT + timedelta(hours=7))
+    assert "Credits run out with the next reminders." in client.get("/").text
+    client.post("/settings/sms/credits", data={"amount": "5"})
+    assert "Credits run out" not in client.get("/").text
+
+
+def test_where_only_the_sysadmin_grants_an_owner_reads_whom_to_ask(app: Flask, client: FlaskClient) -> None:
+    a_poor_clinic()
+    Clinic("northgate")
+    keep_watch(QueueSeen(), True, PASS_AT + timedelta(hours=7))
+    for path in ("/", "/today/credits"):
+        page = client.get(path).text
+        assert "Credits are added by the system administrator: ask them for a top-up." in page, path
+        assert ">Top up<" not in page, path
 
 
 def test_another_practices_alarm_is_not_shown(client: FlaskClient, app: Flask) -> None:

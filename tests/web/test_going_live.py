@@ -53,6 +53,15 @@ def test_every_page_leads_the_owner_of_a_rehearsal_to_going_live(client: FlaskCl
     assert "Tomorrow, Thursday 8 May 1 1" in page
 
 
+def test_where_only_the_sysadmin_grants_the_list_says_whom_to_ask(client: FlaskClient, clinic: Clinic) -> None:
+    clinic.change(clinic.practice, credits=0)
+    assert '<a href="/settings/sms">Top up</a>' in client.get(LIVE).text
+    Clinic("northgate")
+    page = client.get(LIVE).text
+    assert "Credits are added by the system administrator: ask them for a top-up." in page
+    assert ">Top up<" not in page
+
+
 @pytest.mark.parametrize("lacking", ["confirm", "accept"])
 def test_it_goes_live_only_with_each_tick(client: FlaskClient, clinic: Clinic, lacking: str) -> None:
     answer = client.post(LIVE, data={name: "yes" for name in TICKED if name != lacking})

@@ -296,5 +296,5 @@ def test_where_credits_are_lacking_it_says_who_adds_them(client: FlaskClient, cl
     run_pass(clinic.id, PASS_AT, PASS_AT)
     owner = sign_in(visitor(client.application), practice_id="lakeside")
     page = owner.get("/appointments/4").text
-    assert "Credits are added by the system administrator: ask for a top-up." in page
+    assert "Credits are added by the system administrator: ask them for a top-up." in page
     assert CREDITS not in page

@@ -53,6 +53,13 @@ def test_it_says_when_they_run_out(client: FlaskClient, monkeypatch: pytest.Monk
     assert "7 credits; the reminders until Friday 9 May need 9: you run out on Friday 9 May at 10am." in page
 
 
+def test_where_none_is_left_no_reminder_goes(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    book_a_week(Clinic(credits=0), 3)
+    set_clock(monkeypatch, PASS_AT - HOUR)
+    page = read(client, "/today/credits")
+    assert "No credit is left; today needs 3: no reminder goes before a top-up." in page
+
+
 def test_it_says_so_of_the_next_day(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = Clinic(credits=2)
     book_a_week(clinic, 3)
