@@ -12,7 +12,6 @@ from portal.actions.host import show_practice
 from portal.actions.sending import NotConfirmed, NotLive
 from portal.actions.staff import StaffRefused
 from portal.core.numbers import list_countries
-from portal.core.phrases import counted
 from portal.core.roles import Permission, Role
 from portal.core.zones import list_zones
 from portal.store.practices import NoSuchPractice
@@ -41,8 +40,7 @@ def add() -> ResponseReturnValue:
         practice_id = add_practice(typed_practice(), who(), clock.now())
     except PracticeRefused as refused:
         return new(refused), 422
-    flash("It is added, and rehearses. Invite its owner, and grant credits.")
-    return _back(practice_id)
+    return _back(practice_id, "added")
 
 
 def typed_practice() -> NewPractice:
@@ -55,7 +53,10 @@ def show(problem: str = "", field: str = "") -> str:
     """Its id may hold any character, so it is no part of the path."""
     shown = show_practice(_practice_id())
     given = request.form if problem else {}
-    return render_template("host/practice.html", shown=shown, problem=problem, problem_field=field, given=given)
+    did = "" if problem else request.args.get("did", "")
+    return render_template(
+        "host/practice.html", shown=shown, problem=problem, problem_field=field, given=given, did=did
+    )
 
 
 @pages.post("/practice/invite")
@@ -68,7 +69,7 @@ def invite_owner() -> ResponseReturnValue:
     except StaffRefused as refused:
         return show(str(refused), refused.field), 422
     if mail_or_keep(invited, shown.practice.name):
-        flash(f"{invited.name} has been sent a link, which works for 7 days.")
+        flash(f"{invited.name} has been sent a link, which works for 7 days.", "owners")
         return _back(shown.practice.id)
     return redirect(url_for(".link", id=shown.practice.id), 303)
 
@@ -89,11 +90,10 @@ def link() -> ResponseReturnValue:
 @allow(Permission.HOST, fresh=True)
 def grant() -> ResponseReturnValue:
     try:
-        balance = credits.top_up(_practice_id(), given_amount(), given("reference"), clock.now(), who())
+        credits.top_up(_practice_id(), given_amount(), given("reference"), clock.now(), who())
     except CreditsRefused as refused:
         return show(str(refused), refused.field), 422
-    flash(f"Done. The balance is {counted(balance, 'credit')}.")
-    return _back(_practice_id())
+    return _back(_practice_id(), "credits")
 
 
 @pages.post("/practice/pause")
@@ -103,8 +103,7 @@ def pause() -> ResponseReturnValue:
         sending.pause(_practice_id(), request.form.get("why", ""), who(), clock.now())
     except NotLive:
         return show("It rehearses: nothing is sent, and there is nothing to pause.", "why"), 422
-    flash("It is paused: nothing is sent for it.")
-    return _back(_practice_id())
+    return _back(_practice_id(), "pause")
 
 
 @pages.post("/practice/resume")
@@ -114,8 +113,7 @@ def resume() -> ResponseReturnValue:
         sending.resume(_practice_id(), confirmed=is_confirmed(), who=who(), now=clock.now())
     except NotConfirmed as refused:  # or it is not live
         return show(str(refused), "confirm"), 422
-    flash("The pause is over: it sends again.")
-    return _back(_practice_id())
+    return _back(_practice_id(), "resume")
 
 
 @pages.get("/balance")
@@ -132,5 +130,6 @@ def _practice_id() -> str:
     return request.values.get("id", "").replace("\0", "")
 
 
-def _back(practice_id: str) -> ResponseReturnValue:
-    return redirect(url_for(".show", id=practice_id), 303)
+def _back(practice_id: str, did: str | None = None) -> ResponseReturnValue:
+    """`did`: which form, which then says so in its place."""
+    return redirect(url_for(".show", id=practice_id, did=did), 303)

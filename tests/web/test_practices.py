@@ -50,7 +50,7 @@ def read(client: FlaskClient, practice_id: str) -> str:
 
 def test_a_practice_is_added_and_rehearses(client: FlaskClient) -> None:
     answer = client.post(NEW, data=TYPED)
-    assert (answer.status_code, answer.location) == (303, f"{ONE}?id=harbour-otaki-physio")
+    assert (answer.status_code, answer.location) == (303, f"{ONE}?id=harbour-otaki-physio&did=added")
     practice = the("harbour-otaki-physio")
     assert (practice.name, practice.country, practice.sender) == ("Harbour & Ōtaki Physio", "NZ", "Harbour")
     assert (practice.sending, practice.credits, practice.live_since) == (Sending.REHEARSAL, 0, None)
@@ -58,8 +58,8 @@ def test_a_practice_is_added_and_rehearses(client: FlaskClient) -> None:
     with store.reading(practice.id) as session:
         (business,) = store.practices.list_businesses(session)
     assert (business.name, business.timezone) == (practice.name, "Pacific/Auckland")
-    page = read(client, practice.id)
-    assert "It is added, and rehearses." in page and "Nobody can sign in for it yet." in page
+    page = text_of(client.get(answer.location))
+    assert "Done. It is added, and rehearses." in page and "Nobody can sign in for it yet." in page
     assert "Harbour &amp; Ōtaki Physio" in client.get("/host").text
 
 
@@ -119,7 +119,8 @@ def test_credits_are_granted_with_a_reference_and_noted(client: FlaskClient) -> 
         assert answer.status_code == 422 and 'id="amount-problem"' in answer.text
     answer = client.post(f"{ONE}/credits", data={"id": "riverside", "amount": "1,500", "reference": "invoice 7"})
     assert answer.status_code == 303
-    assert "Done. The balance is 1,505 credits." in read(client, "riverside")
+    assert "Done. The balance is 1,505 credits. Credits to add" in text_of(client.get(answer.location))
+    assert "Done." not in read(client, "riverside")
     assert noted("riverside") == [("Dana Sysadmin", "credits", "5", "1505", "invoice 7")]
     assert "from 5 to 1505 (invoice 7)" in read(client, "riverside")
 
@@ -127,13 +128,15 @@ def test_credits_are_granted_with_a_reference_and_noted(client: FlaskClient) -> 
 def test_one_practice_is_paused_and_its_staff_read_why(app: Flask, client: FlaskClient) -> None:
     Clinic("riverside")
     Clinic("northgate")
-    client.post(f"{ONE}/pause", data={"id": "riverside", "why": "the carrier asks"})
+    answer = client.post(f"{ONE}/pause", data={"id": "riverside", "why": "the carrier asks"})
+    assert "Done. It is paused: nothing is sent for it." in text_of(client.get(answer.location))
     assert (the("riverside").sending, the("northgate").sending) == (Sending.PAUSED, Sending.ON)
     staff = text_of(sign_in(visitor(app)).get("/"))
     assert "All sending is paused by Dana Sysadmin, today at 10:05am: “the carrier asks”" in staff
     answer = client.post(f"{ONE}/resume", data={"id": "riverside"})
     assert answer.status_code == 422 and "Tick that patients are really to be texted." in answer.text
-    client.post(f"{ONE}/resume", data={"id": "riverside", "confirm": "yes"})
+    answer = client.post(f"{ONE}/resume", data={"id": "riverside", "confirm": "yes"})
+    assert "Done. The pause is over: it sends again." in text_of(client.get(answer.location))
     assert the("riverside").sending is Sending.ON
 
 
