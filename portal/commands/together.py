@@ -15,6 +15,7 @@ from portal import clock, create_app, demo, store
 from portal.commands.base import Failed, json_option, print_json, warn
 from portal.commands.host import HOST, WEB_PORT, port_type, upgrade
 from portal.config import CANNOT_SEND, Settings, load_settings
+from portal.sms.simulator import SIGNATURE_SECRET
 from portal.supervisor import Child, run, stop_running
 
 # The longest request to the provider, and what its answer changes.
@@ -91,6 +92,7 @@ def demo_(port: int | None, fresh: bool) -> None:
     click.echo(made)
     _announce(port, demo.accounts_in_words())
     plan = ["--plan", str(demo.plan_file(settings))]
+    plan += ["--inbound-url", f"http://{HOST}:{port}/webhooks/vonage/inbound"]
     simulator = _child("simulator", "simulator", "--port", str(simulator_port), *plan)
     run(settings, [simulator, *_children(port, 2)])
 
@@ -103,6 +105,7 @@ def demo_settings(simulator_port: int) -> Settings:
             del os.environ[name]
     os.environ["PORTAL_DATA_DIR"] = str(data_dir)
     os.environ["VONAGE_BASE_URL"] = f"http://{HOST}:{simulator_port}"
+    os.environ["VONAGE_SIGNATURE_SECRET"] = SIGNATURE_SECRET  # so that patients may reply
     return load_settings()
 
 

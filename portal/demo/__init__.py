@@ -26,7 +26,7 @@ from portal.core.states import Status
 from portal.core.timing import local, resolve
 from portal.demo.accounts import accounts_in_words, make_accounts
 from portal.demo.cities import City, late_morning
-from portal.demo.practice import LAST_WITH_CREDITS, NEVER_REACHED, NUMBERS, PRACTICE, write_export
+from portal.demo.practice import LAST_WITH_CREDITS, NEVER_REACHED, NUMBERS, PRACTICE, replies, write_export
 from portal.embedded import stop_redis
 from portal.limiter import Limiter
 from portal.queue import connect
@@ -36,12 +36,13 @@ from portal.store.patients import OptOut, OptOutSource
 
 __all__ = ["accounts_in_words", "clear", "plan_file", "prepare"]
 
+FIRST_REPLY = 5  # seconds after the reminder; the next ones follow each other
 _OURS = ".demo"  # marks a folder that may be deleted
 _NOWHERE = "http://127.0.0.1:9"  # the port of a service that throws everything away, and that nobody runs
 
 
 def plan_file(settings: Settings) -> Path:
-    """What the stand-in for the provider refuses, for `portal simulator --plan`."""
+    """What the stand-in for the provider refuses, and what patients reply, for `portal simulator --plan`."""
     return settings.data_dir / "plan.json"
 
 
@@ -75,7 +76,8 @@ def prepare(settings: Settings, now: datetime) -> str:
         return f"The demo practice is of {kept['day']}: `portal demo --fresh` makes one of today."
     return (
         f"Harbour Physiotherapy is in {kept['city']}, where it is {clock_time(there)}. "
-        "Its reminders for tomorrow go out now, to a stand-in for the provider: no real text is sent."
+        "Its reminders for tomorrow go out now, to a stand-in for the provider: no real text is sent. Some patients "
+        "reply."
     )
 
 
@@ -96,6 +98,9 @@ def _make(settings: Settings, city: City, now: datetime) -> None:
         rule(numbers.dropped, fault="drop"),
         rule(numbers.account, status=401, code="unauthorized", times=1),
     ]
+    for after, (to, by, text) in enumerate(replies(numbers), FIRST_REPLY):
+        number = parse_number(by, city.country).e164
+        rules.append(rule(to, times=1, reply=text, reply_from=number, reply_after=after))
     plan_file(settings).write_text(json.dumps(rules))
 
 

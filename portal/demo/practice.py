@@ -28,6 +28,12 @@ class Numbers:
     account: str
     dead: str
     sender: str
+    # Whose phones answer a reminder; the last is on nobody's record.
+    says_yes: str
+    asks: str
+    says_stop: str
+    family: str
+    unknown: str
 
 
 NUMBERS = {
@@ -41,6 +47,11 @@ NUMBERS = {
         refused="0491 570 158",
         opted_out="0491 570 159",
         sender="+61491570313",
+        says_yes="0491 570 737",
+        asks="0491 571 491",
+        says_stop="0491 571 804",
+        family="0491 572 549",
+        unknown="0491 572 665",
     ),
     "US": Numbers(
         good=tuple(f"(202) 555-01{ending:02}" for ending in range(1, 30)),
@@ -52,6 +63,11 @@ NUMBERS = {
         refused="(202) 555-0158",
         opted_out="(202) 555-0159",
         sender="+12025550199",
+        says_yes="(202) 555-0131",
+        asks="(202) 555-0132",
+        says_stop="(202) 555-0133",
+        family="(202) 555-0134",
+        unknown="(202) 555-0135",
     ),
 }
 
@@ -103,10 +119,10 @@ def visits(numbers: Numbers) -> tuple[Visit, ...]:
         Visit(1, "11:15", "Dieter Braun", ((mobile, numbers.refused),)),
         Visit(1, "11:30", "Fatima Zahra", ((mobile, numbers.dropped),)),
         Visit(1, "11:45", "Ruth Cohen", cancelled_day=-2),
-        Visit(1, "12:00", "Zoë Martin", type=HYDROTHERAPY),
-        Visit(1, "12:15", "Arjun Patel"),
-        Visit(1, "12:30", "Mei Chen"),
-        Visit(1, "13:00", "Owen Hughes"),
+        Visit(1, "12:00", "Zoë Martin", ((mobile, numbers.family),), type=HYDROTHERAPY),
+        Visit(1, "12:15", "Arjun Patel", ((mobile, numbers.asks),)),
+        Visit(1, "12:30", "Mei Chen", ((mobile, numbers.says_yes),)),
+        Visit(1, "13:00", "Owen Hughes", ((mobile, numbers.says_stop),)),
         Visit(1, "14:00", LAST_WITH_CREDITS, ((mobile, numbers.account),)),
         Visit(1, "15:00", "Petra Novak", type=HYDROTHERAPY),
         Visit(1, "15:30", "Kofi Mensah"),
@@ -122,7 +138,7 @@ def visits(numbers: Numbers) -> tuple[Visit, ...]:
     )
     earlier = (
         Visit(-4, "09:00", "Elif Yılmaz"),
-        Visit(-4, "10:00", "Paul Leclerc"),
+        Visit(-4, "10:00", "Paul Leclerc", ((mobile, numbers.family),)),
         Visit(-3, "09:30", "Mia Nguyen"),
         Visit(-3, "11:00", "Jack Murray"),
         Visit(-2, "09:00", "Sofia Costa"),
@@ -137,6 +153,17 @@ def visits(numbers: Numbers) -> tuple[Visit, ...]:
         Visit(1, "17:00", "Leo Fischer", ((mobile, numbers.dead),)),
     )
     return tomorrow + today + earlier
+
+
+def replies(numbers: Numbers) -> tuple[tuple[str, str, str], ...]:
+    """(whose reminder is answered, from which number, with what)."""
+    return (
+        (numbers.says_yes, numbers.says_yes, "Yes, thank you"),
+        (numbers.asks, numbers.asks, "Is there somewhere to park nearby? I come by car this time"),
+        (numbers.family, numbers.family, "Which of us is it tomorrow, Paul or me?"),
+        (numbers.good[0], numbers.unknown, "I have a new phone. Please text this number from now on"),
+        (numbers.says_stop, numbers.says_stop, "STOP"),
+    )
 
 
 def write_export(folder: Path, city: City, today: date, *, after_the_first_pass: bool) -> None:

@@ -1,14 +1,16 @@
 """The demo shows every reason and every outcome up to sent, by the real pass, gateway and stand-in provider."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal import demo
+from portal import demo, store
 from portal.actions.browse_log import stream
 from portal.actions.diagnose import diagnose
 from portal.core.reasons import DIAGNOSIS_ONLY, Reason
+from portal.core.replies import Meaning, read
 from portal.core.states import Status
 from portal.core.timing import local
 from portal.demo.cities import late_morning
@@ -41,9 +43,26 @@ def test_every_reason_is_in_the_log_or_in_a_diagnosis(played: PlayedDemo) -> Non
 
 
 def test_only_numbers_set_aside_for_fiction_are_texted(played: PlayedDemo) -> None:
-    fiction = {"+61491570" + ending for ending in ("006", "110", "156", "157", "158", "159")}
+    fiction = {"+61491570" + ending for ending in ("006", "110", "156", "157", "158", "159", "737")}
+    fiction |= {"+6149157" + ending for ending in ("1491", "1804", "2549")}
     fiction |= {f"+120255501{ending:02}" for ending in range(100)}
     assert {message["to"] for message in stream(PRACTICE)} - {None} <= fiction
+
+
+def test_reminders_are_answered_by_patients_a_family_and_a_stranger(played: PlayedDemo) -> None:
+    rules = [rule for rule in json.loads(demo.plan_file(played.settings).read_text()) if "reply" in rule]
+    reminded = {message["to"] for message in stream(PRACTICE) if message["status"] == Status.SENT}
+    assert all(rule["to"] in reminded and rule["times"] == 1 for rule in rules)
+    with store.reading(PRACTICE) as session:
+        numbers = [rule["reply_from"] for rule in rules]
+        whose = store.replies.list_candidates(session, numbers)
+    assert [(read(rule["reply"]), len(whose.get(rule["reply_from"], ()))) for rule in rules] == [
+        (Meaning.CONFIRM, 1),
+        (Meaning.OTHER, 1),
+        (Meaning.OTHER, 2),
+        (Meaning.OTHER, 0),
+        (Meaning.STOP, 1),
+    ]
 
 
 def test_a_second_start_keeps_the_practice_and_another_day_asks_for_a_fresh_one(played: PlayedDemo) -> None:

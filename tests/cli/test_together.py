@@ -15,8 +15,10 @@ import requests
 
 from portal import demo
 from portal.config import Settings, load_settings
+from portal.core.replies import Meaning, read
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS, PASSWORD
+from portal.demo.practice import NUMBERS, replies
 from portal.embedded import redis_pid
 from tests.processes import ROOT, environment_of, wait_until
 from tests.web.conftest import form_token
@@ -139,6 +141,14 @@ def test_the_demo_sends_to_its_stand_in_whatever_is_set_and_ctrl_c_ends_it_all(
         return all(name in page for name in ("Mia Nguyen", "Arjun Patel", "Owen Hughes"))
 
     wait_until(all_sent, 480)  # the refused account may hold some back until it is tried again
+
+    def all_replied() -> bool:
+        inbox = owner.get(f"http://127.0.0.1:{port}/replies", timeout=30).text
+        log = owner.get(f"http://127.0.0.1:{port}/communications?status=received", timeout=30).text
+        to_read = [text for _, _, text in replies(NUMBERS["AU"]) if read(text) is Meaning.OTHER]
+        return all(text in inbox for text in to_read) and "Mei Chen" in log and "Owen Hughes" in log
+
+    wait_until(all_replied, 240)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(180) == 0
     assert not answers(port)

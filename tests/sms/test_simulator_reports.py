@@ -75,6 +75,7 @@ def test_a_rule_may_go_by_the_end_of_the_number(server: MisbehavingServer, simul
         {"receipts": [{"state": "delivered"}]},
         {"ends": "done"},
         {"reply_after": -1},
+        {"reply_from": 61491570110},
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(simulate: Simulate, rule: dict[str, Any]) -> None:
@@ -92,6 +93,14 @@ def test_a_reply_comes_back_beside_the_receipts(server: MisbehavingServer, simul
     body = json.loads(request.body)
     assert (body["from"], body["to"], body["text"]) == ("61491570156", "Riverside", "Yes 👍")
     assert body["sms"] == {"num_messages": "1", "keyword": "YES"}
+
+
+def test_another_phone_may_answer(server: MisbehavingServer, simulate: Simulate) -> None:
+    simulator = simulate()
+    simulator.plan([{"reply": "This is his wife", "reply_from": "+61491570110"}])
+    post(simulator, MESSAGE)
+    assert simulator.errands.wait_until_done(30)
+    assert json.loads(server.requests[0].body)["from"] == "61491570110"
 
 
 def test_a_reply_can_be_asked_for(server: MisbehavingServer, simulate: Simulate) -> None:

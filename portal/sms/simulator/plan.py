@@ -35,7 +35,7 @@ class Rule:
 
     `receipts`: those that are sent, in that order (twice, turned round, late, or none at all); None: as the simulator
     does by itself. `ends`, `ends_code`: what its records say became of the message; None: as the last receipt that
-    is final. `reply`: what whoever has the phone writes back.
+    is final. `reply`: what whoever has the phone writes back; `reply_from`: from which other number.
     """
 
     to: str | None = None  # with or without its +; None: any
@@ -52,6 +52,7 @@ class Rule:
     ends: str | None = None
     ends_code: str | None = None
     reply: str | None = None
+    reply_from: str | None = None
     reply_after: float = 0.0  # seconds
 
     @classmethod
@@ -64,6 +65,7 @@ class Rule:
         try:
             rule.fault = None if rule.fault is None else Fault(rule.fault)
             rule.to = None if rule.to is None else rule.to.removeprefix("+")
+            rule.reply_from = None if rule.reply_from is None else rule.reply_from.removeprefix("+")
             rule.code = None if rule.code is None else str(rule.code)
             if rule.receipts is not None:
                 rule.receipts = tuple(Step.parse(step) for step in rule.receipts)

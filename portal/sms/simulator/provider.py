@@ -302,15 +302,15 @@ class Provider:
         if rule.ends is not None:
             taken.ending.status, taken.ending.code = rule.ends, rule.ends_code
         if rule.reply is not None:
-            self.errands.put(partial(self._answer, taken, rule.reply), rule.reply_after)
+            self.errands.put(partial(self._answer, taken, rule.reply_from or taken.to, rule.reply), rule.reply_after)
 
     def _report(self, taken: Taken, step: Step) -> None:
         with suppress(ReceiptError):  # the portal may be down
             self._send_receipt(taken, step.status, step.code)
 
-    def _answer(self, taken: Taken, text: str) -> None:
+    def _answer(self, taken: Taken, number: str, text: str) -> None:
         with suppress(ReceiptError):
-            self.reply(taken.to, taken.sender, text)
+            self.reply(number, taken.sender, text)
 
     def _send_receipt(self, taken: Taken, status: str, code: str | None = None) -> int:
         parts = count_parts(taken.text)
