@@ -19,7 +19,7 @@ from bench import scene
 from bench.databases import Database, Host
 from bench.fill import appointment_ids, fill
 from portal import clock, store
-from portal.commands.host import HOST, THREADS
+from portal.commands.host import HOST, THREADS, run_server
 from portal.core.roles import Role
 from portal.core.timing import PASSES_A_DAY
 from portal.store.database import db
@@ -231,4 +231,4 @@ def _serve(database: Database, size: Size, tell: Connection) -> None:
     assert cookie is not None
     server = waitress.create_server(app, host=HOST, port=0, threads=THREADS, ident=None)
     tell.send((server.effective_port, f"{name}={cookie.value}"))
-    server.run()
+    run_server(server)

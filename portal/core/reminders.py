@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 
-from portal.core.numbers import PhoneNumber, PhoneType, find_textable, number_to_text
+from portal.core.numbers import PhoneNumber, PhoneType, find_textable
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.core.text import Details, Template, count_parts, values
@@ -33,7 +34,7 @@ class Preference(StrEnum):
 DAILY_LIMIT = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What the decision depends on, as it is now."""
 
@@ -57,6 +58,11 @@ class Facts:
     @property
     def effective_preference(self) -> Preference:
         return self.preference or self.default_preference
+
+    @cached_property
+    def textable(self) -> PhoneNumber | None:
+        """The number that a text goes to, if there is one. Several rules ask for it."""
+        return find_textable(self.numbers, self.countries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +88,17 @@ def _is_off(facts: Facts) -> bool:
     return facts.sending is Sending.PAUSED or (facts.sending is Sending.REHEARSAL and not facts.is_test)
 
 
-def _number(facts: Facts) -> str | None:
-    return number_to_text(facts.numbers, facts.countries)
-
-
 def _has_mobile(facts: Facts) -> bool:
-    return any(number.type is PhoneType.MOBILE for number in facts.numbers)
+    return facts.textable is not None or any(number.type is PhoneType.MOBILE for number in facts.numbers)
 
 
 def _not_in_service(facts: Facts) -> bool:
-    number = find_textable(facts.numbers, facts.countries)
-    return number is not None and number.is_out_of_service
+    return facts.textable is not None and facts.textable.is_out_of_service
 
 
 def _opted_out(facts: Facts) -> bool:
-    return facts.patient_opted_out or (bool(facts.opted_out_numbers) and _number(facts) in facts.opted_out_numbers)
+    to = facts.textable
+    return facts.patient_opted_out or (to is not None and to.e164 in facts.opted_out_numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ POLICY: tuple[Rule, ...] = (
     Rule(Reason.BUSINESS_REMINDERS_OFF, lambda f: not f.business_reminders_on, False),
     Rule(Reason.NO_TEMPLATE, lambda f: f.template is None, False),
     Rule(Reason.NO_MOBILE_NUMBER, lambda f: not _has_mobile(f), True),
-    Rule(Reason.INVALID_MOBILE_NUMBER, lambda f: _has_mobile(f) and _number(f) is None, True),
+    Rule(Reason.INVALID_MOBILE_NUMBER, lambda f: f.textable is None and _has_mobile(f), True),
     Rule(Reason.NUMBER_NOT_IN_SERVICE, _not_in_service, True),
     Rule(Reason.PREFERS_EMAIL, lambda f: f.effective_preference is Preference.EMAIL, False),
     Rule(Reason.PREFERS_NONE, lambda f: f.effective_preference is Preference.NONE, False),
@@ -162,7 +164,8 @@ def decide(facts: Facts, credits: int, own_text: str | None = None) -> Decision:
         text = facts.template.fill(values(facts.details))
     parts = count_parts(text)
     short = (Reason.NO_CREDITS,) if credits < parts else ()
-    return Decision(short, _number(facts), text, parts)
+    assert facts.textable is not None  # or a reason would hold
+    return Decision(short, facts.textable.e164, text, parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,10 @@ def row_id() -> Mapped[int]:
 # --- practices are kept apart -----------------------------------------------------------------------------
 
 
+# Made once: every statement has it.
+_NO_TRACES = with_loader_criteria(Mergeable, lambda table: table.merged_into_id.is_(None), include_aliases=True)
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _narrow_to_the_practice(state: ORMExecuteState) -> None:
     scope = state.session.info.get(_SCOPE)
@@ -118,14 +122,14 @@ def _narrow_to_the_practice(state: ORMExecuteState) -> None:
         raise IsolationError("a statement outside transaction(practice), reading(practice) or everything()")
     if (state.is_insert or state.is_update or state.is_delete) and not state.session.info[_WRITES]:
         raise IsolationError("a write where only reading was asked for")
-    if state.is_orm_statement and not state.execution_options.get("with_merged"):
-        state.statement = state.statement.options(
-            with_loader_criteria(Mergeable, lambda table: table.merged_into_id.is_(None), include_aliases=True)
-        )
-    if scope is _EVERYTHING:
+    if not state.is_orm_statement:
+        # Only statements on mapped classes can be narrowed; an insert is held by the foreign keys.
+        if scope is not _EVERYTHING and not state.is_insert:
+            raise IsolationError("a statement on bare tables inside a practice's transaction")
         return
-    if state.is_orm_statement:
-        state.statement = state.statement.options(
+    narrowed = [] if state.execution_options.get("with_merged") else [_NO_TRACES]
+    if scope is not _EVERYTHING:
+        narrowed.append(
             with_loader_criteria(
                 PracticeOwned,
                 lambda table: table.practice_id == scope,
@@ -133,9 +137,7 @@ def _narrow_to_the_practice(state: ORMExecuteState) -> None:
                 track_closure_variables=True,
             )
         )
-    elif not state.is_insert:
-        # Only statements on mapped classes can be narrowed; an insert is held by the foreign keys.
-        raise IsolationError("a statement on bare tables inside a practice's transaction")
+    state.statement = state.statement.options(*narrowed)
 
 
 @event.listens_for(Session, "before_flush")

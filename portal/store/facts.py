@@ -365,7 +365,8 @@ def _read(
         opted_patients, opted_numbers = list_opt_outs(
             session, patients, {n.e164 for theirs in numbers.values() for n in theirs if n.e164}
         )
-        days = {_day_of(row, practice) for row in rows}
+        starts = {(row[_TIMEZONE], row[_STARTS_WALL].date()) for row in rows}  # a day's are alike
+        days = {(zone, due_date(starts_on, practice.lead_days)) for zone, starts_on in starts}
         texts = list_texts(session, patients, days, counted)
         found += [_reminder(row, practice, countries, numbers, opted_patients, opted_numbers, texts) for row in rows]
     return found
@@ -440,7 +441,7 @@ def _reminder(
         consented_on,
         *message,
     ) = row
-    theirs = texts.get((patient_id, *_day_of(row, practice)), frozenset())
+    theirs = texts.get((patient_id, *_day_of(row, practice)), frozenset()) if texts else frozenset()
     left_out, booked_or_moved_at = practice.left_out, max(booked_at, moved_at or booked_at)
     return Reminder(
         appointment_id,
