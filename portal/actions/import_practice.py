@@ -30,7 +30,7 @@ from portal.actions.importing.problems import CannotImport, NotAsAgreed, Problem
 from portal.actions.importing.results import Conflict, Counts, Example, ImportResult, Planned
 from portal.actions.importing.scratch import Scratch
 from portal.actions.importing.tables import APPOINTMENTS, IN_ORDER, PATIENTS, PHONE_NUMBERS
-from portal.store.imported import IMPORTING, plan_each_lookup
+from portal.store.imported import IMPORTING, as_json, plan_each_lookup
 from portal.store.imports import ImportRun
 from portal.store.practices import NoSuchPractice, Practice
 
@@ -244,7 +244,7 @@ def _save(
     merged = apply_practice(session, practice, file, now) if file is not None and not is_new else None
     zones = store.practices.list_zones(session)
     apply = Apply(session, practice, check.scratch, check.report, _begin(check, merged, is_new), check.sizes, now)
-    _apply(apply, check, practice_id, merged)
+    _apply(apply, check, practice, merged)
     if practice.country != country:
         store.patients.parse_numbers_again(session, practice_id, practice.country)
     if moved := [id_ for id_, zone in store.practices.list_zones(session).items() if zones.get(id_, zone) != zone]:
@@ -268,7 +268,7 @@ def _plan(
     plan = Plan(session, practice, check.scratch, check.report, _begin(check, merged, False), check.sizes, now)
     if merged and merged.values:
         plan.tell_practice(practice, merged)
-    _apply(plan, check, practice.id, merged)
+    _apply(plan, check, practice, merged)
     fingerprint = str(plan.fingerprint)
     missing = [id_ for some in _find_missing(session, check, is_whole, now) for id_ in some.values()]
     plan.fingerprint.add(missing)
@@ -293,10 +293,14 @@ def _begin(check: Check, merged: Merged | None, is_new: bool) -> dict[str, Count
     return {FILE: Counts(read=1, added=int(is_new), changed=int(is_changed), unchanged=unchanged)} | counts
 
 
-def _apply(apply: Apply, check: Check, practice_id: str, merged: Merged | None) -> None:
+def _apply(apply: Apply, check: Check, practice: Practice, merged: Merged | None) -> None:
     if merged:
         apply.fingerprint.add(FILE, sorted(merged.values.items()), merged.conflicts)
-        apply.conflicts += [Conflict(FILE, practice_id, key_of(filled)) for filled in merged.conflicts]
+        theirs = merged.staff_changed or {}
+        apply.conflicts += [
+            Conflict(FILE, practice.id, key_of(name), None, as_json(getattr(practice, name)), theirs[name])
+            for name in merged.conflicts
+        ]
     for table in IN_ORDER:
         if table.file not in check.files:
             continue
@@ -327,7 +331,7 @@ def _record(session: Session, practice_id: str, saved: _Saved, now: datetime, se
             practice_id=practice_id,
             at=now,
             counts={name: asdict(counts) for name, counts in saved.counts.items()},
-            conflicts=[asdict(conflict) for conflict in saved.conflicts],
+            conflicts=[conflict.without_values() for conflict in saved.conflicts],
             seconds=seconds,
         )
     )

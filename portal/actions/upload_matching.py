@@ -102,6 +102,22 @@ def go_on(practice_id: str, upload_id: int, seen: str, who: Who, now: datetime) 
         begin(upload, UploadState.CHECKING, now)
 
 
+def match_otherwise(practice_id: str, upload_id: int, now: datetime) -> None:
+    """Back to its columns, until it is confirmed: a worker that checks it meanwhile finds that it no longer may.
+    Raises NoSuchUpload, UploadRefused."""
+    with store.transaction(practice_id) as session:
+        upload = get_locked(session, upload_id)
+        if upload.kind is not UploadKind.LIST:
+            raise UploadRefused("An export's columns are matched already.", "otherwise")
+        if upload.state is UploadState.MATCHING:
+            return
+        if upload.state not in (UploadState.CHECKING, UploadState.CHECKED):
+            raise UploadRefused("It is no longer to be changed: upload the file again.", "otherwise")
+        store.uploads.delete_pieces(session, upload.id, UploadPart.REJECTS)
+        upload.found, upload.is_anew = None, False
+        begin(upload, UploadState.MATCHING, now)
+
+
 def recall(session: Session, upload: Upload) -> None:
     """As the last list with these headings was matched; else by what its first line shows."""
     with _beginning(session, upload.id) as path:
@@ -160,7 +176,7 @@ def _headings(path: Path, matching: Matching) -> tuple[list[str], str]:
         file = CsvFile(path, (), separator=matching.separator, encoding=matching.encoding)
         return list({name.casefold(): name for name in file.read_headings() if name}.values()), ""
     except UnreadableFile as error:
-        return [], f"The file is {error}" if str(error).startswith("written") else f"The file: {error}"
+        return [], f"The file: {error}"
 
 
 def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:

@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from portal import store
 from portal.actions.importing.problems import CannotImport
+from portal.actions.importing.tables import IN_ORDER
 from portal.actions.upload_matching import recall
-from portal.actions.upload_zip import is_zip, look_at_zip
+from portal.actions.upload_zip import WORKBOOK, is_zip, look_at_zip
 from portal.actions.uploads import MOST_BYTES, TOO_LARGE, UploadRefused
 from portal.actions.who import Who
 from portal.core.phrases import plain
@@ -17,20 +18,24 @@ from portal.store.uploads import PIECE, Upload, UploadKind, UploadPart, UploadSt
 
 _UNDER_WAY = "Another import is under way: finish it or discard it first."
 _NOTHING = "Choose a file: the export folder as a zip, or a CSV file of appointments."
+_EMPTY = "The file is empty. Save or export it once more, and upload it again."
 _NO_TEXT = (
     "This is neither a zip file nor a CSV file. Choose the export folder as a zip, or a list of appointments "
     "saved as CSV."
 )
+_UTF16 = "The file is written in UTF-16. Save it as “CSV UTF-8”, and upload it again."
+_NO_ROWS = "It holds no appointments: only its first line is there, which names the columns."
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"  # how an .xls file begins
 
 
 def receive(practice_id: str, name: str, stream: IO[bytes], who: Who, now: datetime) -> Upload:
     """Keep an uploaded file for the workers. Memory does not grow with it. Raises UploadRefused."""
     beginning = stream.read(PIECE)
     if not beginning.strip():
-        raise UploadRefused(_NOTHING)
+        raise UploadRefused(_EMPTY if name else _NOTHING)
     kind = UploadKind.EXPORT if is_zip(beginning) else UploadKind.LIST
-    if kind is UploadKind.LIST and not _is_text(beginning):
-        raise UploadRefused(_NO_TEXT)
+    if kind is UploadKind.LIST:
+        _look_at_list(beginning)
     stream.seek(0)
     if kind is UploadKind.EXPORT:
         try:
@@ -65,9 +70,26 @@ def receive(practice_id: str, name: str, stream: IO[bytes], who: Who, now: datet
     return upload
 
 
-def _is_text(beginning: bytes) -> bool:
-    """Whether it may be a CSV file, in whatever encoding."""
+def _look_at_list(beginning: bytes) -> None:
+    """Raises UploadRefused where it can be none, before anybody is asked what its columns hold."""
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True  # the matching says what to do with it
+        raise UploadRefused(_UTF16)
+    if beginning.startswith(_OLD_WORKBOOK):
+        raise UploadRefused(WORKBOOK)
+    if not _is_text(beginning):
+        raise UploadRefused(_NO_TEXT)
+    lines = [line for line in beginning.splitlines() if line.strip()]
+    headings = {name.strip(' "').casefold() for name in lines[0].decode("utf-8-sig", "replace").split(",")}
+    for table in IN_ORDER:
+        if headings == {column.name for column in table.columns}:
+            raise UploadRefused(
+                f"This is {table.file} of an export folder, alone. Make a zip of the whole folder, and upload that."
+            )
+    if len(lines) == 1 and len(beginning) < PIECE:
+        raise UploadRefused(_NO_ROWS)
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Whether it may be a CSV file, in an encoding of single bytes."""
     control = sum(byte < 32 and byte not in b"\t\n\r\f\x1a" for byte in beginning[:4096])
     return b"\0" not in beginning[:4096] and control == 0

@@ -187,6 +187,7 @@ class _Job:
         return self._told(planned) | {
             "may_be_imported": planned.may_be_imported and is_any_good,
             "examples": [asdict(one) for one in planned.examples],
+            "conflicts": [conflict.with_exported() for conflict in planned.conflicts[:_LISTED]],
             "creates": self._list.creates,
             "fingerprint": planned.fingerprint,
             "with_withdrawal": planned.with_withdrawal,
@@ -199,12 +200,13 @@ class _Job:
             "problems": [_as_shown(problem) for problem in self._report.problems],
             "problem_count": one.problems + self._list.problems,
             "warnings": [_as_shown(problem) for problem in self._report.warnings],
-            "conflicts": [[conflict.file, conflict.id, conflict.column] for conflict in one.conflicts[:_LISTED]],
+            "conflicts": [conflict.without_values() for conflict in one.conflicts[:_LISTED]],
             "conflict_count": len(one.conflicts),
             "missing": list(one.missing[:_LISTED]),
             "missing_count": len(one.missing),
-            "examples": [],  # once it is over, no names are kept
+            "examples": [],  # once it is over, no names and no values are kept
             "left_out": self._list.left_out,
+            "rows": self._list.read,
             "has_rejects": has_rejects or self._list.left_out > 0,
         }
 

@@ -22,6 +22,7 @@ _SYSTEM = ("__MACOSX/",)  # what a Mac adds
 _DAMAGED = "The zip file is damaged or incomplete: make it anew, and upload it again."
 _TOO_MANY = f"The zip file holds more than {MOST_ENTRIES:,} files, which no export does."
 _TOO_LARGE = f"The zip file unpacks to more than {MOST_UNPACKED // 1024**2} MB, which no export does."
+WORKBOOK = "This is a workbook, not a list. Open it, save it as “CSV UTF-8”, and upload that."
 _ASK = "Make a zip of the export folder itself, and of nothing else."
 
 
@@ -130,6 +131,9 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 
 def _nothing_in(names: Iterable[str]) -> str:
+    names = list(names)
+    if any(name.startswith("xl/") or name == "content.xml" for name in names):
+        return WORKBOOK
     if any(name.lower().endswith(".zip") for name in names):
         return "The zip file holds another zip file: unpack it, and upload the inner one."
     return f"The zip file holds no export: none of {', '.join(FILES)} is in it, nor in a folder at its top."

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.import_conflicts import ShownConflict, find_whose, show_conflicts
 from portal.actions.who import Who
 from portal.store.appointments import Appointment
-from portal.store.imported import list_imported
 from portal.store.imports import ImportRun
 from portal.store.patients import Patient
 from portal.store.uploads import Upload, UploadPart, UploadState
@@ -64,21 +64,11 @@ def show_overview(practice_id: str, most: int) -> Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A row that is spoken of: the name it has here, and its row id where it is a patient's."""
-
-    name: str
-    patient_id: str | None
-    columns: tuple[str, ...]
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
 class ShownUpload:
     """`missing`: future appointments that are no longer in the file, with their patients."""
 
     upload: Upload
-    conflicts: list[Named]
+    conflicts: list[ShownConflict]
     missing: list[tuple[Appointment, Patient]]
     zone: str | None
 
@@ -93,26 +83,35 @@ def show_upload(practice_id: str, upload_id: int) -> ShownUpload:
         upload = store.uploads.find_upload(session, upload_id)
         if upload is None:
             raise NoSuchUpload
-        businesses = store.practices.list_businesses(session)
+        practice, businesses = store.practices.get_with_businesses(session, practice_id)
         found = upload.found or {}
-        conflicts = _name_conflicts(session, found.get("conflicts", [])[:_NAMED])
-        missing = store.uploads.list_named(session, found.get("missing", [])[:_NAMED])
-    return ShownUpload(upload, conflicts, missing, businesses[0].timezone if businesses else None)
+        conflicts, ids = found.get("conflicts", [])[:_NAMED], found.get("missing", [])[:_NAMED]
+        whose = find_whose(session, conflicts, ids)
+        shown = show_conflicts(session, practice, businesses, conflicts, whose)
+    missing = [whose.appointments[id_] for id_ in ids if id_ in whose.appointments]
+    missing.sort(key=lambda one: (one[0].starts_at, one[0].id))
+    return ShownUpload(upload, shown, missing, businesses[0].timezone if businesses else None)
 
 
-def _name_conflicts(session: Session, conflicts: list[list[str]]) -> list[Named]:
-    """Those of one row together."""
-    by_row: dict[tuple[str, str], list[str]] = {}
-    for file, id_, column in conflicts:
-        by_row.setdefault((file, id_), []).append(column)
-    of_patients = {id_ for file, id_ in by_row if file in ("patients.csv", "phone_numbers.csv")}
-    patients = list_imported(session, Patient, ("first_name", "last_name"), of_patients)
-    named = []
-    for (file, id_), columns in by_row.items():
-        row = patients.get(id_) if file in ("patients.csv", "phone_numbers.csv") else None
-        name = " ".join(part for part in (row["first_name"], row["last_name"]) if part) if row else id_
-        named.append(Named(name, str(row["id"]) if row else None, tuple(dict.fromkeys(columns)), file))
-    return named
+@dataclass(frozen=True, slots=True)
+class ShownRun:
+    """An import that is over. `conflicts`: the first of those it met, as they stand now."""
+
+    run: ImportRun
+    conflicts: list[ShownConflict]
+    zone: str | None
+
+
+def show_run(practice_id: str, run_id: int) -> ShownRun:
+    """However it was made. Raises NoSuchUpload."""
+    with store.reading(practice_id) as session:
+        run = store.imports.find_import(session, run_id)
+        if run is None:
+            raise NoSuchUpload
+        practice, businesses = store.practices.get_with_businesses(session, practice_id)
+        conflicts = run.conflicts[:_NAMED]
+        shown = show_conflicts(session, practice, businesses, conflicts, find_whose(session, conflicts))
+    return ShownRun(run, shown, businesses[0].timezone if businesses else None)
 
 
 def read_rejects(practice_id: str, upload_id: int) -> Iterator[bytes]:

@@ -103,7 +103,7 @@ def _print_result(result: ImportResult, withdraw_missing: bool) -> None:
         return
     if result.problems:
         click.echo(f"{counted(result.problems, 'problem')}; the rejected rows are in {result.rejects}.")
-    _list_ids("Both the export and staff changed these; staff's stands", _said(result.conflicts))
+    _list_conflicts(result.conflicts)
     done = "Withdrawn, for the export no longer holds them" if withdraw_missing else "No longer in the export"
     _list_ids(f"{done}: appointments", list(result.missing))
     if result.drafts:
@@ -112,9 +112,23 @@ def _print_result(result: ImportResult, withdraw_missing: bool) -> None:
     click.echo(f"Practice {result.practice_id} is up to date ({result.seconds:.1f} s).{new}")
 
 
-def _said(conflicts: tuple[Conflict, ...]) -> list[str]:
-    shown = [f"{conflict.file} {conflict.id}: {conflict.column}" for conflict in conflicts[:_MOST_LISTED]]
-    return shown + [""] * (len(conflicts) - len(shown))
+def _list_conflicts(conflicts: tuple[Conflict, ...]) -> None:
+    """With both values where they are settings; a patient's are on the page only: this may end in a log."""
+    if not conflicts:
+        return
+    click.echo(
+        f"Both the export and staff changed {counted(len(conflicts), 'value')}; staff's stand. "
+        "The portal shows both of each under Settings, Import:"
+    )
+    for one in conflicts[:_MOST_LISTED]:
+        both = "" if one.exported is None else f": yours {_quoted(one.yours)}, the export's {_quoted(one.exported)}"
+        click.echo(f"  {one.file}: {plain(one.id)}: {one.column}{both}")
+    if len(conflicts) > _MOST_LISTED:
+        click.echo(f"  and {len(conflicts) - _MOST_LISTED} more")
+
+
+def _quoted(value: object) -> str:
+    return f'"{plain(str(value))}"'
 
 
 def _list_ids(what: str, ids: list[str]) -> None:

@@ -12,8 +12,9 @@ from portal.store.types import UtcDateTime
 
 
 class ImportRun(PracticeOwned, Model):
-    """`counts`: for each file its rows read, added, changed and unchanged; `conflicts`: file, id and field of
-    each value that both the export and staff changed."""
+    """`counts`: for each file its rows read, added, changed and unchanged; `conflicts`: file, id and column of
+    each value that both the export and staff changed, and of a number its row id. The values are not kept here: the
+    rows themselves hold both."""
 
     __tablename__ = "import_runs"
 
@@ -24,6 +25,10 @@ class ImportRun(PracticeOwned, Model):
     seconds: Mapped[float] = mapped_column(Float)
 
     __table_args__ = (Index("ix_import_runs_practice", "practice_id", "id"),)
+
+
+def find_import(session: Session, run_id: int) -> ImportRun | None:
+    return session.scalar(select(ImportRun).where(ImportRun.id == run_id))
 
 
 def list_imports(session: Session, most: int) -> Sequence[ImportRun]:

@@ -1,6 +1,7 @@
 """Files that staff upload to import them: each waits here in pieces, for the workers may be on other machines."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import IO, Any
@@ -12,17 +13,19 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    and_,
     delete,
     insert,
     select,
     text,
+    union,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, everything, referable, row_id, table_of
-from portal.store.patients import Patient
+from portal.store.patients import Patient, PhoneRow
 from portal.store.types import RowId, UtcDateTime, words
 
 PIECE = 512 * 1024  # bytes
@@ -140,15 +143,40 @@ def list_uploads(session: Session, most: int) -> Sequence[Upload]:
     return session.scalars(select(Upload).order_by(Upload.id.desc()).limit(most)).all()
 
 
-def list_named(session: Session, external_ids: Collection[str]) -> list[tuple[Appointment, Patient]]:
-    """The appointments of these of the export's ids with their patients, the earliest first."""
-    found = (
-        select(Appointment, Patient)
-        .join(Patient, Patient.id == Appointment.patient_id)
-        .where(Appointment.external_id.in_(external_ids))
-        .order_by(Appointment.starts_at, Appointment.id)
+@dataclass(slots=True)
+class Whose:
+    """Rows that an import speaks of, with their patients: by the export's ids, numbers by row id."""
+
+    patients: dict[str, Patient] = field(default_factory=dict)
+    numbers: dict[int, tuple[PhoneRow, Patient]] = field(default_factory=dict)
+    appointments: dict[str, tuple[Appointment, Patient]] = field(default_factory=dict)
+
+
+def find_whose(
+    session: Session, patients: Collection[str], numbers: Collection[int], appointments: Collection[str]
+) -> Whose:
+    """In one query. `numbers`: row ids; the others are ids of the export."""
+    whose = Whose()
+    if not (patients or numbers or appointments):
+        return whose
+    ids = union(
+        select(Patient.id).where(Patient.external_id.in_(patients)),
+        select(PhoneRow.patient_id).where(PhoneRow.id.in_(numbers)),
+        select(Appointment.patient_id).where(Appointment.external_id.in_(appointments)),
     )
-    return [(one, patient) for one, patient in session.execute(found)] if external_ids else []
+    found = (
+        select(Patient, PhoneRow, Appointment)
+        .outerjoin(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.id.in_(numbers)))
+        .outerjoin(Appointment, and_(Appointment.patient_id == Patient.id, Appointment.external_id.in_(appointments)))
+        .where(Patient.id.in_(ids))
+    )
+    for patient, number, appointment in session.execute(found):
+        whose.patients[patient.external_id] = patient
+        if number:
+            whose.numbers[number.id] = (number, patient)
+        if appointment:
+            whose.appointments[appointment.external_id] = (appointment, patient)
+    return whose
 
 
 # --- its pieces ---------------------------------------------------------------------------------------------

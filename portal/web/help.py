@@ -47,6 +47,7 @@ ABOUT = {
     "host.index": "sysadmin/alarms",
     "imports": "import",
     "imports.index": "import",
+    "imports.run": "import",
     "imports.show": "import",
     "patients": "find-a-patient",
     "patients.add": "add-a-patient",

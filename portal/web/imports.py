@@ -1,8 +1,5 @@
 """The import in the browser: a file is uploaded, checked, looked at, confirmed; and the imports until now."""
 
-import re
-from contextlib import suppress
-from datetime import date, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -23,7 +20,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal import clock
-from portal.actions.upload_matching import go_on, match, show_matching
+from portal.actions.import_conflicts import ShownConflict
+from portal.actions.upload_matching import go_on, match, match_otherwise, show_matching
 from portal.actions.upload_receive import receive
 from portal.actions.uploads import (
     MOST_BYTES,
@@ -34,9 +32,11 @@ from portal.actions.uploads import (
     discard,
     read_rejects,
     show_overview,
+    show_run,
     show_upload,
 )
 from portal.core import phrases
+from portal.core.import_words import FILES, column_in_words, value_in_words
 from portal.core.lists import ENCODINGS, FIELDS, ORDERS_IN_WORDS, PLACES, SEPARATORS, DateOrder, Matching
 from portal.core.roles import Permission
 from portal.store.uploads import AT_WORK, UploadState
@@ -46,17 +46,15 @@ from portal.web.row_ids import LARGEST_ID
 RUNS = 20
 _FORM = 256 * 1024  # bytes, of the rest of the form
 _ID = f"/<int(max={LARGEST_ID}):upload_id>"
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
-FILES = {
-    "practice.json": "Practice",
-    "businesses.csv": "Businesses",
-    "practitioners.csv": "Practitioners",
-    "sms_templates.csv": "Templates",
-    "appointment_types.csv": "Appointment types",
-    "patients.csv": "Patients",
-    "phone_numbers.csv": "Phone numbers",
-    "appointments.csv": "Appointments",
+# Where a row of that file is changed, and what its page calls the row's id.
+_PLACES = {
+    "businesses.csv": ("businesses.show", "business_id"),
+    "practitioners.csv": ("practitioners.show", "practitioner_id"),
+    "sms_templates.csv": ("templates.show", "template_id"),
+    "patients.csv": ("patients.show", "patient_id"),
+    "phone_numbers.csv": ("patients.show", "patient_id"),
+    "appointments.csv": ("appointments.show", "appointment_id"),
 }
 
 pages = Blueprint("imports", __name__, url_prefix="/settings/import")
@@ -143,6 +141,18 @@ def check_it(upload_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", upload_id=upload_id), 303)
 
 
+@pages.post(f"{_ID}/otherwise")
+@allow(Permission.SETTINGS)
+def match_it_otherwise(upload_id: int) -> ResponseReturnValue:
+    try:
+        match_otherwise(g.practice.id, upload_id, clock.now())
+    except NoSuchUpload:
+        abort(404)
+    except UploadRefused as refused:
+        return _show(upload_id, refused), 422
+    return redirect(url_for(".show", upload_id=upload_id, columns="open", _anchor="columns"), 303)
+
+
 def _matching() -> Matching:
     """As the form has it; what it may not be is left out, and asked for again."""
     given = request.form
@@ -193,6 +203,17 @@ def discard_it(upload_id: int) -> ResponseReturnValue:
     return redirect(url_for(".index"), 303)
 
 
+@pages.get(f"/runs/<int(max={LARGEST_ID}):run_id>")
+@allow(Permission.SETTINGS)
+def run(run_id: int) -> str:
+    """What staff and the export both changed, of an import that is over, however it was made."""
+    try:
+        shown = show_run(g.practice.id, run_id)
+    except NoSuchUpload:
+        abort(404)
+    return render_template("imports/run.html", shown=shown, files=FILES, settled_at=_settled_at)
+
+
 @pages.get(f"{_ID}/rejects.csv")
 @allow(Permission.SETTINGS)
 def rejects(upload_id: int) -> Response:
@@ -221,8 +242,10 @@ def _show(upload_id: int, refused: UploadRefused | None = None) -> str:
         progress=_progress(upload_id) if is_at_work else None,
         has_switched_on=_switches_on(shown.found),
         files=FILES,
-        said=_said,
-        born=lambda day: phrases.day(date.fromisoformat(day), None),
+        settled_at=_settled_at,
+        column_in_words=column_in_words,
+        value_in_words=value_in_words,
+        columns_open=request.args.get("columns") == "open",
         given=request.form,
         problem=str(refused or ""),
         problem_field=refused.field if refused else "",
@@ -233,6 +256,19 @@ def _show(upload_id: int, refused: UploadRefused | None = None) -> str:
         orders=ORDERS_IN_WORDS,
         places=PLACES,
     )
+
+
+def _settled_at(one: ShownConflict) -> str | None:
+    """The page on which staff change it; None where it is gone."""
+    if one.file == "practice.json":
+        return url_for("settings.sms")
+    if one.row_id is None:
+        return None
+    if one.file == "appointment_types.csv":
+        return url_for("appointment_types.index", _anchor=f"type-{one.row_id}")
+    endpoint, name = _PLACES[one.file]
+    values: dict[str, Any] = {name: one.row_id}
+    return url_for(endpoint, **values)
 
 
 def _progress(upload_id: int) -> int | None:
@@ -246,19 +282,6 @@ def _switches_on(found: dict[str, Any]) -> bool:
     examples = found.get("examples", [])
     changes = [change for one in examples if one["file"] == "practice.json" for change in one["changes"]]
     return any(name == "sending" and after == "on" for name, _, after in changes)
-
-
-def _said(value: object) -> str:
-    """A value of a row, as people read it."""
-    if value is None or value == "":
-        return "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = str(value)
-    if _TIME.match(text):
-        with suppress(ValueError):  # a name may begin like a time
-            return phrases.day_and_time(datetime.fromisoformat(text), None)
-    return phrases.plain(text, 80)
 
 
 def _enqueue(upload_id: int) -> None:

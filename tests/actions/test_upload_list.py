@@ -10,8 +10,9 @@ from sqlalchemy import select
 from portal import store
 from portal.actions import patients
 from portal.actions.merge_patients import merge
-from portal.actions.upload_matching import go_on, match, show_matching
-from portal.actions.uploads import UploadRefused, discard, read_rejects
+from portal.actions.upload_matching import go_on, match, match_otherwise, show_matching
+from portal.actions.upload_work import work_on
+from portal.actions.uploads import NoSuchUpload, UploadRefused, discard, read_rejects
 from portal.core.lists import DateOrder, Matching
 from portal.core.reminders import Preference
 from portal.store.appointments import Appointment
@@ -21,7 +22,7 @@ from portal.store.uploads import Upload, UploadState
 from tests.builders import Clinic
 
 from .exports import NOW, change, find, numbers_of
-from .uploads import DANA, PRACTICE, agree, look, upload, work
+from .uploads import DANA, PRACTICE, a_zip_of, agree, look, upload, work
 
 HEADINGS = "Termin am;um;Kundin;Händi;Geb.;Bei;Wo;Was;Nr;Stand"
 ROWS = (
@@ -203,7 +204,7 @@ def test_a_list_of_bad_rows_only_cannot_be_imported(clinic: Clinic) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (a_list(), "holds no appointments"),
+        (a_list(";;;;;;;;;"), "holds no appointments"),
         (a_list("x" * 100_000), None),
     ],
 )
@@ -296,6 +297,44 @@ def test_what_was_shown_is_what_is_checked(clinic: Clinic) -> None:
         go_on(PRACTICE, id_, seen, DANA, NOW)
 
 
+def test_until_it_is_confirmed_its_columns_may_be_matched_otherwise(clinic: Clinic) -> None:
+    wrong = replace(MATCHING, cancelled="ok")
+    id_ = upload(a_list(*ROWS, "soon;;;;;;;;;"), "list.csv")
+    matched(id_, wrong)
+    told: list[int] = []
+
+    def meanwhile(_done: int, _total: int) -> None:
+        if not told:
+            told.append(1)
+            match_otherwise(PRACTICE, id_, NOW)
+
+    work_on(PRACTICE, id_, lambda: NOW, meanwhile)  # while a worker is at it
+    assert look(id_).state is UploadState.MATCHING
+    matched(id_, wrong)
+    assert (work(id_).found or {})["has_rejects"]
+    for _ in range(2):  # pressed twice
+        match_otherwise(PRACTICE, id_, NOW)
+        assert (look(id_).state, look(id_).found) == (UploadState.MATCHING, None)
+    with pytest.raises(NoSuchUpload):
+        read_rejects(PRACTICE, id_)
+    assert show_matching(PRACTICE, id_).matching == wrong
+    matched(id_)
+    work(id_)
+    agree(id_)
+    with pytest.raises(UploadRefused, match="no longer to be changed"):
+        match_otherwise(PRACTICE, id_, NOW)
+    assert work(id_).state is UploadState.IMPORTED
+    with pytest.raises(UploadRefused, match="no longer to be changed"):
+        match_otherwise(PRACTICE, id_, NOW)
+    assert [one[-1] for one in appointments()] == [False, True]
+
+
+def test_of_an_export_there_is_nothing_to_match(clinic: Clinic) -> None:
+    id_ = upload(a_zip_of(patients_csv="id\n"))
+    with pytest.raises(UploadRefused, match="matched already"):
+        match_otherwise(PRACTICE, id_, NOW)
+
+
 def test_what_is_still_to_be_said_is_asked_for(clinic: Clinic) -> None:
     id_ = upload(a_list(*ROWS), "list.csv")
     for wrong, field in (
@@ -310,5 +349,5 @@ def test_10_000_columns_or_another_encoding_are_named(clinic: Clinic) -> None:
     id_ = upload((",".join(map(str, range(10_000))) + "\n1\n").encode(), "list.csv")
     assert "10,000 columns" in show_matching(PRACTICE, id_).unreadable
     discard(PRACTICE, id_, NOW)
-    id_ = upload("a,b\n1,2\n".encode("utf-16"), "list.csv")
-    assert "UTF-16" in show_matching(PRACTICE, id_).unreadable
+    with pytest.raises(UploadRefused, match="UTF-16"):
+        upload("a,b\n1,2\n".encode("utf-16"), "list.csv")

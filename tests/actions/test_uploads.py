@@ -185,7 +185,9 @@ def test_what_was_agreed_to_no_longer_holds_so_it_is_said_anew(export: Export) -
     before = without_uploads()
     again = work(id_)
     assert (again.state, again.is_anew) == (UploadState.CHECKED, True)
-    assert (again.found or {})["conflicts"] == [["patients.csv", "p1", "last_name"]]
+    assert (again.found or {})["conflicts"] == [
+        {"file": "patients.csv", "id": "p1", "column": "last_name", "exported": "Tran"}
+    ]
     assert without_uploads() == before
     agree(id_)
     done = work(id_)

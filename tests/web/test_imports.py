@@ -16,7 +16,7 @@ from portal.store.database import db
 from portal.store.patients import Patient
 from portal.store.uploads import UploadState
 from tests.actions.exports import Export, change, find
-from tests.actions.uploads import a_zip, look, upload, work
+from tests.actions.uploads import a_zip, a_zip_of, look, upload, work
 from tests.builders import Clinic
 
 from .conftest import form_token, sign_in, visitor
@@ -99,7 +99,7 @@ def test_conflicts_lead_to_the_patient(client: FlaskClient, waiting: list[Any], 
     work(1)
     html = client.get(f"{AT}/1").text
     assert "Changed here and in the file: 1 value" in html
-    assert re.search(r'href="/patients/\d+">Mia Nguyen</a> \(Patients\): automated reminder', html)
+    assert re.search(r'href="/patients/\d+">Mia Nguyen</a>', html)
 
 
 def test_appointments_that_are_no_longer_in_the_file_are_named(
@@ -139,7 +139,13 @@ def test_it_is_discarded(client: FlaskClient, waiting: list[Any], export: Export
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "Choose a file"),
+        (b"", "The file is empty."),
+        (b"\r\n \n", "The file is empty."),
+        (b"Termin;Kundin\r\n\r\n", "It holds no appointments: only its first line is there"),
+        ("Termin;Kundin\r\n1;Mia\r\n".encode("utf-16"), "written in UTF-16. Save it as “CSV UTF-8”"),
+        (a_zip_of(**{"[Content_Types].xml": "", "xl/workbook.xml": ""}), "This is a workbook, not a list."),
+        (b"\xd0\xcf\x11\xe0 and so on", "This is a workbook, not a list."),
+        ("\ufeffid,Name,body\n1,a,b\n".encode(), "This is sms_templates.csv of an export folder, alone."),
         (bytes(range(256)) * 50, "neither a zip file nor a CSV file"),
         (b"PK\x03\x04 and nothing else", "damaged or incomplete"),
     ],
@@ -156,6 +162,8 @@ def test_what_is_no_export_is_refused_beside_the_field(
 def test_a_form_without_a_file_is_refused(client: FlaskClient, waiting: list[Any]) -> None:
     token = form_token(client.get(AT).text)
     assert client.post(AT, data={"csrf_token": token}).status_code == 422
+    refused = post_file(client, token, b"", "")  # as a browser sends it where none is chosen
+    assert refused.status_code == 422 and "Choose a file: the export folder as a zip" in refused.text
 
 
 def test_a_file_above_the_limit_is_refused_in_words(client: FlaskClient, waiting: list[Any]) -> None:
@@ -240,12 +248,36 @@ def test_a_lists_columns_are_matched_and_its_first_rows_shown(client: FlaskClien
     assert press(client, page, "check").status_code == 303
     assert waiting == [("riverside", 1)]
     work(1)
-    assert "list.csv, line 3" in client.get(page).text
+    html = client.get(page).text
+    assert "list.csv, line 3" in html and "Left out: 1 of its 2 rows." in html
     press(client, page, "confirm", accept="yes")
     assert work(1).state is UploadState.IMPORTED
+    assert "Left out: 1 of its 2 rows." in client.get(page).text
 
     html = client.get(send_file(client, LIST.encode(), "list.csv").location).text
     assert "Its columns are matched." in html
+
+
+def test_the_columns_are_matched_otherwise_until_it_is_confirmed(client: FlaskClient, waiting: list[Any]) -> None:
+    page = send_file(client, LIST.encode(), "list.csv").location
+    press(client, page, "columns", **COLUMNS | {"dates": "month-first"})
+    press(client, page, "check")
+    button = '<button id="otherwise" class="quieter" type="submit">Match the columns otherwise</button>'
+    assert button in client.get(page).text
+    work(1)
+    assert button in client.get(page).text
+    back = press(client, page, "otherwise")
+    assert back.status_code == 303
+    html = client.get(back.location).text
+    assert '<details id="columns" class="recorded" open>' in html and 'value="month-first" selected' in html
+    press(client, page, "columns", **COLUMNS)
+    press(client, page, "check")
+    work(1)
+    press(client, page, "confirm", accept="yes")
+    assert button not in client.get(page).text
+    refused = press(client, page, "otherwise")
+    assert refused.status_code == 422 and "no longer to be changed: upload the file again" in refused.text
+    assert work(1).state is UploadState.IMPORTED
 
 
 def test_headings_in_another_encoding_than_chosen_are_named(client: FlaskClient, waiting: list[Any]) -> None:

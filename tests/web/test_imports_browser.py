@@ -26,6 +26,11 @@ pytestmark = pytest.mark.browser
 
 MANY = int(os.environ.get("PORTAL_TEST_PATIENTS", "2000"))  # 50000 for a large practice
 MENDED = 10
+# 300 rows, of which two cannot be read; with the month first, most of the days are none.
+MANY_ROWS = "Termin;um;Kundin;Händi\n" + "".join(
+    f"{5 + number % 20:02}/06/2031;{'soon' if number in (100, 200) else '9:30'};Zoë {number};0491 570 006\n"
+    for number in range(300)
+)
 
 
 @pytest.fixture
@@ -103,8 +108,15 @@ def test_an_export_again_after_staff_mended_ten_and_the_export_changed_five_of_t
     picture(page, "import-checked")
     page.get_by_role("button", name="Import it").click()
     expect(page.locator("#lead")).to_contain_text("Imported")
-    expect(page.locator("#upload .reasons li")).to_have_count(5)
+    expect(page.locator("section[aria-labelledby=conflicts] tbody tr")).to_have_count(5)
     picture(page, "import-done")
+    page.goto("/settings/import")
+    page.get_by_role("link", name="5 values").click()
+    expect(page.locator("tbody tr").first).to_contain_text("Mended")
+    expect(page.locator("tbody tr").first).to_contain_text("Exported")
+    picture(page, "import-kept")
+    page.locator("tbody tr a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Mended")
     with store.reading(PRACTICE) as session:
         names = dict(session.execute(select(Patient.external_id, Patient.last_name)).all())
     assert [names[row["id"]] for row in rows[:15]] == ["Mended"] * 10 + ["Exported"] * 5
@@ -138,6 +150,54 @@ def test_a_list_with_odd_headings_is_matched_once(page: Page, tmp_path: Path) ->
     expect(page.locator("#lead")).to_contain_text("Imported")
     send(page, path)
     expect(page.locator("#lead")).to_contain_text("Its columns are matched.")
+
+
+def test_without_scripts_on_a_phone_columns_are_matched_otherwise_after_the_check(
+    browser: Browser, stack: Stack, tmp_path: Path
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(MANY_ROWS, encoding="utf-8")
+    with browsing(browser) as windows:
+        context = windows.window(stack.url, 390, scripts=False)
+        sign_in_browser(context, stack.host.app, stack.url, f"{Role.OWNER}@{PRACTICE}.example")
+        page = windows.page(context)
+        send(page, path)
+        columns = {"date": "Termin", "start": "um", "name": "Kundin", "mobile": "Händi"}
+        for field, heading in columns.items():
+            page.locator(f"#column-{field}").select_option(label=heading)
+        for place, name in (("business", "North"), ("practitioner", "Dr Marsh"), ("type", "Massage")):
+            page.locator(f"#same-{place}").fill(name)
+        page.get_by_label("Dates are written").select_option(label="Month first: 12/31/2031")
+        check_all(page)
+        expect(page.locator("#problems")).to_have_text("What is wrong in the file: 182 problems")
+        page.get_by_role("button", name="Match the columns otherwise").click()
+        page.get_by_label("Dates are written").select_option(label="Day first: 31/12/2031")
+        check_all(page)
+        expect(page.locator("#problems")).to_have_text("What is wrong in the file: 2 problems")
+        expect(page.locator("section[aria-labelledby=problems]")).to_contain_text("Left out: 2 of its 300 rows.")
+        page.get_by_label("Yes, create these").check()
+        page.get_by_label("Import the good rows only").check()
+        page.get_by_role("button", name="Import it").click()
+        wait_for_the_worker(page)
+        expect(page.locator("#lead")).to_contain_text("Imported")
+        page.get_by_role("button", name="Import another file").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Import")
+
+
+def check_all(page: Page) -> None:
+    page.get_by_role("button", name="Show the first rows").click()
+    page.get_by_role("button", name="That is right").click()
+    wait_for_the_worker(page)
+
+
+def wait_for_the_worker(page: Page) -> None:
+    """Without scripts."""
+    again = page.get_by_role("link", name="Look again")
+    for _ in range(200):
+        if not again.count():
+            return
+        page.wait_for_timeout(150)
+        again.click()
 
 
 def large_practice(folder: Path) -> None:

@@ -89,7 +89,7 @@ class Apply:
                     withdrawn.append(row["id"])
                 counts.changed += change.is_applied
                 self._note_change(table, external_id, row, change)
-                self._note_conflicts(table, external_id, change.conflicts)
+                self._note_conflicts(table, external_id, change.conflicts, row, values)
             self._note_added(table, added)
             self._write_rows(table, added, changed)
             self._follow_rows(renamed, withdrawn)
@@ -142,10 +142,34 @@ class Apply:
         columns = from_json(table.model, final) | table.derive(final) | {"staff_changed": merged.staff_changed}
         return Change(columns, merged.conflicts, is_applied=bool(merged.values))
 
-    def _note_conflicts(self, table: Table, external_id: str, fields: tuple[str, ...] | list[str]) -> None:
+    def _note_conflicts(
+        self, table: Table, external_id: str, fields: Sequence[str], row: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> None:
         if fields:
             self.fingerprint.add(table.file, external_id, "conflicts", *fields)
-        self.conflicts += [Conflict(table.file, external_id, table.column_of(field)) for field in fields]
+        for field in fields:
+            yours, exported = self._both(table, external_id, field, row, values)
+            self.conflicts.append(Conflict(table.file, external_id, table.column_of(field), None, yours, exported))
+
+    def _both(
+        self, table: Table, external_id: str, field: str, row: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
+        """Staff's value and the export's, to be told on the command line: of settings only."""
+        is_told = table.may_be_told(field)
+        return (as_json(row[field]), values[field]) if is_told else (None, None)
+
+    def _note_number_conflicts(self, external_id: str, plan: NumbersPlan) -> None:
+        if plan.conflicts:
+            self.fingerprint.add(
+                PHONE_NUMBERS.file, external_id, "conflicts", *(name for _, name, _ in plan.conflicts)
+            )
+        self.conflicts += [
+            Conflict(PHONE_NUMBERS.file, external_id, name, id_, None, self._exported_number(exported))
+            for id_, name, exported in plan.conflicts
+        ]
+
+    def _exported_number(self, exported: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None
 
     def apply_numbers(self, *, is_whole: bool, are_patients_there: bool) -> None:
         """`are_patients_there`: the export holds patients.csv, so one of its patients without a number has none."""
@@ -172,7 +196,7 @@ class Apply:
             self._write_numbers(plans, {row["id"]: row for rows in stored.values() for row in rows})
             for one, plan in plans:
                 self._note_numbers(one.external_id, plan, one.stored)
-                self._note_conflicts(PHONE_NUMBERS, one.external_id, plan.conflicts)
+                self._note_number_conflicts(one.external_id, plan)
                 counts.changed += plan.applied
             self._tell_progress(PHONE_NUMBERS.file, sum(map(len, exported.values())))
         self._finish(PHONE_NUMBERS)

@@ -14,12 +14,12 @@ Exported = Mapping[str, Any]  # type, number, and what else a new row is to hold
 @dataclass(slots=True)
 class NumbersPlan:
     """What becomes of one patient's numbers. `added` and `changed` hold the columns to write, `changed` by row
-    id; `conflicts` are fields."""
+    id; `conflicts`: (row id, field, the export's row, None where it has none any more)."""
 
     added: list[dict[str, Any]] = field(default_factory=list)
     changed: dict[int, dict[str, Any]] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
+    conflicts: list[tuple[int, str, dict[str, Any] | None]] = field(default_factory=list)
     applied: int = 0  # rows of which something of the export was taken
 
 
@@ -42,11 +42,12 @@ def plan_numbers(
             continue
         new = {"type": values["type"], "number": values["number"], "position": first_place + position}
         merged = merge(row, row["staff_changed"], new)
-        plan.conflicts += merged.conflicts
+        conflicts = list(merged.conflicts)
         is_removed = row["removed_at"] is not None
         if is_removed:
             # Staff took this number away: that stands, and what the export changed about it is told.
-            plan.conflicts += [name for name in merged.values if name != "position"]
+            conflicts += [name for name in merged.values if name != "position"]
+        plan.conflicts += [(row["id"], name, new) for name in conflicts]
         if merged.values or merged.staff_changed != row["staff_changed"]:
             plan.changed[row["id"]] = merged.values | {"staff_changed": merged.staff_changed}
         if merged.values and not is_removed:
@@ -90,7 +91,8 @@ def _remove(rows: Sequence[Stored], plan: NumbersPlan) -> None:
     """What is gone from the export goes, but what staff changed is theirs from now on."""
     for row in rows:
         if row["staff_changed"] and row["removed_at"] is None:
-            plan.conflicts += [name for name in row["staff_changed"] if name != "position"] or ["position"]
+            names = [name for name in row["staff_changed"] if name != "position"] or ["position"]
+            plan.conflicts += [(row["id"], name, None) for name in names]
             plan.changed[row["id"]] = {"from_export": False, "staff_changed": None}
         else:
             plan.removed.append(row["id"])

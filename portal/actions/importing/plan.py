@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.actions.importing.apply import Apply, Exported, Plans
+from portal.actions.importing.apply import NOT_SAVED, Apply, Exported, Plans
 from portal.actions.importing.merge import Change, Merged
 from portal.actions.importing.phone_numbers import NumbersPlan
 from portal.actions.importing.practice_file import FILE, key_of
@@ -31,12 +31,23 @@ class Plan(Apply):
         super().__init__(*args)
         self.examples: list[Example] = []
         self._told: Counter[tuple[str, str]] = Counter()  # examples by file and kind
-        self._patient_ids: dict[str, str] = {}  # of the appointments at hand, the export's
+        self._referred: Exported = {}  # the export's ids of what the rows at hand refer to
 
     def _resolve_references(self, table: Table, exported: Exported) -> None:
-        if table is APPOINTMENTS:
-            self._patient_ids = {external_id: row["patient_id"] for external_id, row in exported.items()}
+        self._referred = {id_: {field: row[field] for field in table.references} for id_, row in exported.items()}
         super()._resolve_references(table, exported)
+
+    def _both(
+        self, table: Table, external_id: str, field: str, row: Mapping[str, Any], values: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
+        """Only the export's: whoever looks at the plan sees staff's as it is then."""
+        value = values[_SHOWN_AS.get(field, field)]
+        if field in table.references and value == NOT_SAVED:
+            value = self._name_of(table.references[field], self._referred[external_id][field])
+        return None, value
+
+    def _exported_number(self, exported: dict[str, Any] | None) -> dict[str, Any] | None:
+        return exported
 
     def _write_rows(self, table: Table, added: Exported, changed: list[dict[str, Any]]) -> None:
         pass
@@ -110,16 +121,16 @@ class Plan(Apply):
     ) -> None:
         when = as_json(row["starts_wall"]) if table is APPOINTMENTS else None
         if table is APPOINTMENTS:
-            name = self._name_of(self._patient_ids[external_id])
+            name = self._name_of(PATIENTS, self._referred[external_id]["patient_id"])
         else:
-            name = self._name_of(external_id) if table is PHONE_NUMBERS else _name(row)
+            name = self._name_of(PATIENTS, external_id) if table is PHONE_NUMBERS else _name(row)
         self.examples.append(Example(table.file, kind, external_id, name, when, tuple(changes)))
 
-    def _name_of(self, patient_id: str) -> str:
-        rows = self._scratch.find_rows(PATIENTS.file, [patient_id]) or list_imported(
-            self._session, Patient, ("first_name", "last_name"), [patient_id]
-        )
-        return _name(rows.get(patient_id, {}))
+    def _name_of(self, table: Table, external_id: str) -> str:
+        rows = self._scratch.find_rows(table.file, [external_id])
+        if not rows and table is PATIENTS:
+            rows = list_imported(self._session, Patient, ("first_name", "last_name"), [external_id])
+        return _name(rows.get(external_id, {}))
 
 
 def _name(row: Mapping[str, Any]) -> str:

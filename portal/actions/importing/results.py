@@ -1,6 +1,6 @@
 """What an import did."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,28 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Both the export and staff changed this value; staff's stands. A number's `id` is its patient's."""
+    """Both the export and staff changed this value; staff's stands. A number's `id` is its patient's, and
+    `number_id` its own row's.
+
+    `yours`, `exported`: what staff have and what the export has, as JSON. An import tells them of settings only; a
+    plan tells the export's of all. Of a reference it is the row's id, or the name of one that is new. A number's are
+    its type, number and place together, and None where the export no longer holds it.
+    """
 
     file: str
     id: str
     column: str
+    number_id: int | None = None
+    yours: Any = field(default=None, compare=False)
+    exported: Any = field(default=None, compare=False)
+
+    def without_values(self) -> dict[str, Any]:
+        """To be kept: nothing of a patient."""
+        which = {} if self.number_id is None else {"number_id": self.number_id}
+        return {"file": self.file, "id": self.id, "column": self.column} | which
+
+    def with_exported(self) -> dict[str, Any]:
+        return self.without_values() | {"exported": self.exported}
 
 
 ADDED, CHANGED = "added", "changed"
@@ -82,4 +99,7 @@ class ImportResult:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"rejects": self.rejects and str(self.rejects)}
+        values = [{"yours": one.yours, "exported": one.exported} for one in self.conflicts]
+        named = [{"file": one.file, "id": one.id, "column": one.column} for one in self.conflicts]
+        conflicts = [one | both for one, both in zip(named, values, strict=True)]
+        return asdict(self) | {"rejects": self.rejects and str(self.rejects), "conflicts": conflicts}

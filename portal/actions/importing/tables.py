@@ -48,6 +48,12 @@ class Table:
         """The column's name as the export has it."""
         return next((column.name for column in self.columns if column.fills == filled), filled)
 
+    def may_be_told(self, filled: str) -> bool:
+        """On a terminal, and so perhaps in a log: whether it is of no patient, and says something as it is."""
+        column = next((column for column in self.columns if column.fills == filled), None)
+        is_of_patients = self.model in (Patient, PhoneRow, Appointment)
+        return column is not None and not (is_of_patients or column.is_personal or filled in self.references)
+
 
 def find_template_problem(body: str) -> str | None:
     """Why a template can only be a draft; None where it can be used."""
