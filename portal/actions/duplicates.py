@@ -8,7 +8,7 @@ from portal import store
 from portal.actions.patients import NoSuchPatient
 from portal.core.duplicates import Alike, is_similar_name
 from portal.core.numbers import number_to_text
-from portal.store.duplicates import Coming, Record, SharedNumber
+from portal.store.duplicates import Coming, Person, Record, SharedNumber
 from portal.store.imported import is_made_here
 from portal.store.merges import Merged
 from portal.store.patients import OptOut, Patient, PhoneRow
@@ -20,8 +20,8 @@ _COMING = 50
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    first: Patient
-    second: Patient
+    first: Person
+    second: Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _similar(shared: Sequence[SharedNumber], apart: set[tuple[int, int]], most: 
     return tuple(pairs.values()), str(last.id) if has_more else ""
 
 
-def _pairs(patients: Sequence[Patient]) -> Iterator[Pair]:
+def _pairs(patients: Sequence[Person]) -> Iterator[Pair]:
     """Without those that the other list has."""
     for index, one in enumerate(patients):
         for other in patients[index + 1 :]:

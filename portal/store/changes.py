@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Index, Select, Text, bindparam, func, select, union_all
+from sqlalchemy import Index, Integer, Select, Text, bindparam, func, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, row_id
@@ -69,10 +69,19 @@ def list_changes(
     session: Session, subject: Subject, subject_id: int | None, fields: Collection[str] | None = None, most: int = 50
 ) -> list[Change]:
     """The newest first."""
-    found = select(Change).where(Change.subject == subject, Change.subject_id == subject_id)
-    if fields is not None:
-        found = found.where(Change.field.in_(fields))
-    return list(session.scalars(found.order_by(Change.id.desc()).limit(most)))
+    values = {"subject": subject, "id": subject_id, "fields": fields, "most": most}
+    return list(session.scalars(_changes_of(subject_id is None, fields is not None), values))
+
+
+@cache
+def _changes_of(is_of_the_practice: bool, are_of_fields: bool) -> Select[Change]:
+    found = select(Change).where(
+        Change.subject == bindparam("subject"),
+        Change.subject_id.is_(None) if is_of_the_practice else Change.subject_id == bindparam("id"),
+    )
+    if are_of_fields:
+        found = found.where(Change.field.in_(bindparam("fields", expanding=True)))
+    return found.order_by(Change.id.desc()).limit(bindparam("most", type_=Integer))
 
 
 def last_change(session: Session, subject: Subject, subject_id: int | None, field: str) -> Change | None:

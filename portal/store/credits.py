@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DDL, CheckConstraint, Index, Text, event, insert, select, text
+from sqlalchemy import DDL, CheckConstraint, Index, Integer, Text, bindparam, event, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.store.database import Model, PracticeOwned, belongs_to, row_id, table_of
@@ -120,20 +120,22 @@ class Billed:
 
 def list_billed_otherwise(session: Session, most: int) -> list[Billed]:
     """The newest first."""
-    rows = session.execute(
-        select(
-            Message.id,
-            Message.charged,
-            Message.billed_parts,
-            Message.billed_price,
-            Message.billed_currency,
-            Message.sent_at,
-        )
-        .where(text(BILLED_OTHERWISE))
-        .order_by(Message.id.desc())
-        .limit(most)
+    return [Billed(*row) for row in session.execute(_BILLED, {"most": most})]
+
+
+_BILLED = (
+    select(
+        Message.id,
+        Message.charged,
+        Message.billed_parts,
+        Message.billed_price,
+        Message.billed_currency,
+        Message.sent_at,
     )
-    return [Billed(*row) for row in rows]
+    .where(text(BILLED_OTHERWISE))
+    .order_by(Message.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def record_of_messages(session: Session, practice_id: str, amounts: Mapping[int, int], now: datetime) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
@@ -18,13 +18,33 @@ from portal.store.practices import AppointmentType, Business
 MOST_SHARING = 12  # one number; more have it as they have the clinic's own
 
 
-def list_named_alike(session: Session, most: int, after: tuple[int, int] | None) -> list[tuple[Patient, Patient]]:
+class Person(NamedTuple):
+    """What the lists say of a patient: columns, for hundreds are looked at for a page."""
+
+    id: int
+    external_id: str
+    first_name: str
+    last_name: str
+    date_of_birth: date | None
+    archived: bool
+    searched: str
+
+    @property
+    def full_name(self) -> str:
+        return " ".join(part for part in (self.first_name, self.last_name) if part)
+
+
+def _columns(of: type[Patient]) -> list[Any]:
+    return [getattr(of, name) for name in Person._fields]
+
+
+def list_named_alike(session: Session, most: int, after: tuple[int, int] | None) -> list[tuple[Person, Person]]:
     """Same name and birth date, without those of whom staff said that they are two; in the order of names, from the
     one after the pair `after` (row ids) on."""
     one, other = aliased(Patient), aliased(Patient)
     is_apart = exists().where(Apart.first_id == one.id, Apart.second_id == other.id)
     found = (
-        select(one, other)
+        select(*_columns(one), *_columns(other))
         .join(
             other,
             and_(other.searched == one.searched, other.date_of_birth == one.date_of_birth, other.id > one.id),
@@ -40,7 +60,8 @@ def list_named_alike(session: Session, most: int, after: tuple[int, int] | None)
         found = found.where(
             one.searched >= name, or_(one.searched > name, and_(one.searched == name, or_(one.id > after[0], same)))
         )
-    return [(first, second) for first, second in session.execute(found)]
+    each = len(Person._fields)
+    return [(Person._make(row[:each]), Person._make(row[each:])) for row in session.execute(found)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +69,14 @@ class SharedNumber:
     """`id`: of a row with that number, by which a list goes on without naming it."""
 
     id: int
-    patients: tuple[Patient, ...]
+    patients: tuple[Person, ...]
 
 
 def list_shared_numbers(session: Session, most: int, after: int | None) -> list[SharedNumber]:
     """Numbers that several patients have, but not too many, from the one after that of the row `after` on.
     `patients`: one or none where the others gave it up."""
     shared = (
-        select(PhoneRow.e164, func.min(PhoneRow.id))
+        select(PhoneRow.e164, func.min(PhoneRow.id).label("id"))
         .where(PhoneRow.e164.is_not(None))
         .group_by(PhoneRow.e164)
         .having(func.min(PhoneRow.patient_id) != func.max(PhoneRow.patient_id), func.count() <= MOST_SHARING)
@@ -65,18 +86,18 @@ def list_shared_numbers(session: Session, most: int, after: int | None) -> list[
     if after is not None:
         last = session.scalar(select(PhoneRow.e164).where(PhoneRow.id == after)) or ""
         shared = shared.where(PhoneRow.e164 > last)
-    ids = {e164: id_ for e164, id_ in session.execute(shared) if e164 is not None}
+    few = shared.subquery("few")
     rows = session.execute(
-        select(PhoneRow.e164, Patient)
-        .join(Patient, Patient.id == PhoneRow.patient_id)
-        .where(PhoneRow.e164.in_(ids), PhoneRow.removed_at.is_(None))
-        .order_by(PhoneRow.e164, Patient.id)
-    ).all()
-    people = {
-        e164: tuple(dict.fromkeys(patient for _, patient in theirs))
-        for e164, theirs in groupby(rows, key=lambda row: row[0])
-    }
-    return [SharedNumber(id_, people.get(e164, ())) for e164, id_ in ids.items()]
+        select(few.c.id, *_columns(Patient))
+        .select_from(few)
+        .join(PhoneRow, and_(PhoneRow.e164 == few.c.e164, PhoneRow.removed_at.is_(None)), isouter=True)
+        .join(Patient, Patient.id == PhoneRow.patient_id, isouter=True)
+        .order_by(few.c.e164, Patient.id)
+    )
+    return [
+        SharedNumber(id_, tuple(dict.fromkeys(Person._make(row[1:]) for row in theirs if row[1] is not None)))
+        for id_, theirs in groupby(rows, key=lambda row: row[0])
+    ]
 
 
 @dataclass(frozen=True, slots=True)

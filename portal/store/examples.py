@@ -1,10 +1,11 @@
 """Appointments that show how a text reads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Executable, or_, select, union_all
+from sqlalchemy import Executable, Integer, Select, bindparam, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.broadcasts import Whom
@@ -13,6 +14,7 @@ from portal.store.appointments import Appointment
 from portal.store.facts import conditions_of
 from portal.store.patients import Patient
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
+from portal.store.types import UtcDateTime
 
 _DAY, _AHEAD = timedelta(days=1), timedelta(days=60)
 
@@ -31,26 +33,9 @@ def list_next(
 ) -> list[Example]:
     """The practice's next appointments of 60 days: of these types, where they have any, else of all. In one query."""
     today = now.date()
-    few = (
-        select(Appointment.id)
-        .where(
-            # By the index of each business's days: where few are to come, the limit alone would not end the search.
-            Appointment.business_id.in_(select(Business.id)),
-            Appointment.starts_on.between(today - _DAY, today + _AHEAD),  # in the west it is yesterday still
-            Appointment.starts_at > now,
-            or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
-        )
-        .order_by(Appointment.starts_on, Appointment.starts_at, Appointment.id)
-        .limit(most)
-    )
-    # First the few, then what they are about: nothing else is read for those that are not shown.
-    near = [few, few.where(Appointment.appointment_type_id.in_(type_ids))] if type_ids else [few]
-    ids = union_all(*(select(one.subquery().c.id) for one in near))
-    found = _read(
-        session,
-        practice,
-        _SELECT.where(Appointment.id.in_(ids)).order_by(Appointment.starts_at, Appointment.id),
-    )
+    # In the west it is yesterday still.
+    values = {"now": now, "first": today - _DAY, "last": today + _AHEAD, "most": most, "types": list(type_ids)}
+    found = _read(session, practice, _NEXT_OF_TYPES if type_ids else _NEXT, values)
     return [one for one in found if one.type_id in type_ids] or found
 
 
@@ -65,7 +50,22 @@ def find_of_whom(session: Session, practice: Practice, whom: Whom, now: datetime
 
 
 _SELECT = (
-    select(Appointment, Business, AppointmentType, Practitioner, Patient)
+    select(
+        Appointment.id,
+        Business.id,
+        AppointmentType.id,
+        Appointment.timezone,
+        Patient.first_name,
+        Patient.last_name,
+        Practitioner.title,
+        Practitioner.first_name,
+        Practitioner.last_name,
+        Business.name,
+        Business.contact_number,
+        AppointmentType.name,
+        Appointment.starts_wall,
+        Appointment.ends_wall,
+    )
     .select_from(Appointment)
     .join(Business, Business.id == Appointment.business_id)
     .join(AppointmentType, AppointmentType.id == Appointment.appointment_type_id)
@@ -74,26 +74,31 @@ _SELECT = (
 )
 
 
-def _read(session: Session, practice: Practice, wanted: Executable) -> list[Example]:
-    return [
-        Example(
-            appointment.id,
-            business.id,
-            type_.id,
-            appointment.timezone,
-            Details(
-                patient_first_name=patient.first_name,
-                patient_last_name=patient.last_name,
-                practitioner_title=practitioner.title,
-                practitioner_first_name=practitioner.first_name,
-                practitioner_last_name=practitioner.last_name,
-                business_name=business.name,
-                business_contact_number=business.contact_number,
-                appointment_type_name=type_.name,
-                starts_local=appointment.starts_wall,
-                ends_local=appointment.ends_wall,
-                country=practice.country,
-            ),
-        )
-        for appointment, business, type_, practitioner, patient in session.execute(wanted)
-    ]
+def _next_of(*near: Select[int]) -> Select[*tuple[Any, ...]]:
+    # First the few, then what they are about: nothing else is read for those that are not shown.
+    ids = union_all(*(select(one.subquery().c.id) for one in near))
+    return _SELECT.where(Appointment.id.in_(ids)).order_by(Appointment.starts_at, Appointment.id)
+
+
+_NOW = bindparam("now", type_=UtcDateTime)
+_FEW = (
+    select(Appointment.id)
+    .where(
+        # By the index of each business's days: where few are to come, the limit alone would not end the search.
+        Appointment.business_id.in_(select(Business.id)),
+        Appointment.starts_on.between(bindparam("first"), bindparam("last")),
+        Appointment.starts_at > _NOW,
+        or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > _NOW),
+    )
+    .order_by(Appointment.starts_on, Appointment.starts_at, Appointment.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT = _next_of(_FEW)
+_NEXT_OF_TYPES = _next_of(_FEW, _FEW.where(Appointment.appointment_type_id.in_(bindparam("types", expanding=True))))
+
+
+def _read(
+    session: Session, practice: Practice, wanted: Executable, values: Mapping[str, Any] | None = None
+) -> list[Example]:
+    found = session.execute(wanted, values)
+    return [Example(*row[:4], Details(*row[4:], country=practice.country)) for row in found]

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, select, union_all
+from sqlalchemy import Integer, and_, bindparam, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.reasons import Reason
@@ -14,6 +14,7 @@ from portal.store.messages import Message, is_its_reminder
 from portal.store.patients import OptOut, Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, Practice, Practitioner
 from portal.store.replies import Reply
+from portal.store.types import RowId
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,36 +28,46 @@ class Record:
 
 
 def find_record(session: Session, patient_id: int) -> Record | None:
-    zone = select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery()
-    rows = session.execute(
-        select(Practice, zone, Patient, PhoneRow)
-        .select_from(Patient)
-        .join(Practice, Practice.id == Patient.practice_id)
-        .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
-        .where(Patient.id == patient_id)
-        .order_by(PhoneRow.position, PhoneRow.id)
-    ).all()
+    rows = session.execute(_RECORD, {"patient": patient_id}).all()
     if not rows:
         return None
-    practice, zone_found, patient, _ = rows[0]
-    return Record(practice, zone_found, patient, tuple(row[3] for row in rows if row[3] is not None))
+    practice, zone, patient, _ = rows[0]
+    return Record(practice, zone, patient, tuple(row[3] for row in rows if row[3] is not None))
+
+
+_PATIENT, _MOST = bindparam("patient", type_=RowId), bindparam("most", type_=Integer)
+_RECORD = (
+    select(Practice, select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery(), Patient, PhoneRow)
+    .select_from(Patient)
+    .join(Practice, Practice.id == Patient.practice_id)
+    .join(PhoneRow, and_(PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None)), isouter=True)
+    .where(Patient.id == _PATIENT)
+    .order_by(PhoneRow.position, PhoneRow.id)
+)
 
 
 def list_opt_outs(session: Session, patient_id: int, numbers: Collection[str]) -> list[tuple[OptOut, int | None]]:
     """The patient's and those of the E.164 numbers, the newest first, lifted ones too; each with the message of the
     reply that made it."""
-    # Each on its own, for each has its index: with one "or" a database may read all of a practice's.
-    theirs = union_all(
-        select(OptOut.id).where(OptOut.patient_id == patient_id), select(OptOut.id).where(OptOut.e164.in_(numbers))
-    )
-    rows = session.execute(
-        select(OptOut, Reply.message_id)
-        .join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)
-        .where(OptOut.id.in_(theirs))
-        .order_by(OptOut.id.desc())
-        .limit(50)
-    )
+    rows = session.execute(_OPT_OUTS, {"patient": patient_id, "numbers": list(numbers)})
     return [(opt_out, message_id) for opt_out, message_id in rows]
+
+
+_OPT_OUTS = (
+    select(OptOut, Reply.message_id)
+    .join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)
+    .where(
+        # Each on its own, for each has its index: with one "or" a database may read all of a practice's.
+        OptOut.id.in_(
+            union_all(
+                select(OptOut.id).where(OptOut.patient_id == _PATIENT),
+                select(OptOut.id).where(OptOut.e164.in_(bindparam("numbers", expanding=True))),
+            )
+        )
+    )
+    .order_by(OptOut.id.desc())
+    .limit(50)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class Visit:
     is_confirmed: bool  # by a reply
 
 
-_VISIT = (
+_VISITS = (
     select(
         Appointment.id,
         Appointment.starts_wall,
@@ -98,16 +109,15 @@ _VISIT = (
     .join(Business, Business.id == Appointment.business_id)
     .join(Practitioner, Practitioner.id == Appointment.practitioner_id)
     .join(Message, is_its_reminder, isouter=True)
+    .where(Appointment.patient_id == _PATIENT)
+    .order_by(Appointment.starts_at.desc(), Appointment.id.desc())
+    .limit(_MOST)
 )
 
 
 def list_visits(session: Session, patient_id: int, most: int) -> list[Visit]:
     """The latest first, those to come included."""
-    rows = session.execute(
-        _VISIT.where(Appointment.patient_id == patient_id)
-        .order_by(Appointment.starts_at.desc(), Appointment.id.desc())
-        .limit(most)
-    )
+    rows = session.execute(_VISITS, {"patient": patient_id, "most": most})
     return [
         Visit(
             *row[:7],
@@ -154,10 +164,13 @@ _SAID = (
     .select_from(Message)
     .join(Business, Business.id == Message.business_id, isouter=True)
     .join(Reply, Reply.message_id == Message.id, isouter=True)
+    .where(Message.patient_id == _PATIENT)
+    .order_by(Message.id.desc())
+    .limit(_MOST)
 )
 
 
 def list_said(session: Session, patient_id: int, most: int) -> list[Said]:
     """The newest first."""
-    rows = session.execute(_SAID.where(Message.patient_id == patient_id).order_by(Message.id.desc()).limit(most))
+    rows = session.execute(_SAID, {"patient": patient_id, "most": most})
     return [Said(*row[:7], row.sent_at or row.pass_at or row.created_at, row.timezone, row.Reply) for row in rows]

@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ColumnElement, Date, Index, Text, UniqueConstraint, select, text, update
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    Date,
+    Index,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from portal.core.reminders import LeftOut, Preference, Sending
@@ -245,15 +256,18 @@ def list_businesses(session: Session) -> Sequence[Business]:
 
 def get_with_businesses(session: Session, practice_id: str) -> tuple[Practice, list[Business]]:
     """The practice and its businesses by id, in one query. Raises NoSuchPractice."""
-    rows = session.execute(
-        select(Practice, Business)
-        .join(Business, Business.practice_id == Practice.id, isouter=True)
-        .where(Practice.id == practice_id)
-        .order_by(Business.id)
-    ).all()
+    rows = session.execute(_WITH_BUSINESSES, {"practice": practice_id}).all()
     if not rows:
         raise NoSuchPractice(practice_id)
     return rows[0][0], [business for _, business in rows if business]
+
+
+_WITH_BUSINESSES = (
+    select(Practice, Business)
+    .join(Business, Business.practice_id == Practice.id, isouter=True)
+    .where(Practice.id == bindparam("practice"))
+    .order_by(Business.id)
+)
 
 
 def list_practitioners(session: Session, most: int | None = None, skip: int = 0) -> Sequence[Practitioner]:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.states import RETRIED_BY_PASS, Status
@@ -47,8 +48,15 @@ class Reach:
 
 def count_reach(session: Session, practice_id: str, weeks: Mapping[int, Days]) -> Reach:
     """In one query, by indexes."""
-    follows = (Patient.practice_id == practice_id, Patient.preference.is_(None), Patient.archived.is_(False))
-    of_these = or_(false(), *[_of_days(business_id, days) for business_id, days in weeks.items()])
+    values = {"practice": practice_id} | _values(weeks)
+    return Reach(*session.execute(_reach(len(weeks)), values).one())
+
+
+@lru_cache(maxsize=64)
+def _reach(businesses: int) -> Select[*tuple[Any, ...]]:
+    practice = bindparam("practice")
+    follows = (Patient.practice_id == practice, Patient.preference.is_(None), Patient.archived.is_(False))
+    of_these = _of_businesses(businesses)
     theirs = _to_come(select(func.count(Appointment.patient_id.distinct()))).join(
         Patient, Patient.id == Appointment.patient_id
     )
@@ -57,10 +65,7 @@ def count_reach(session: Session, practice_id: str, weeks: Mapping[int, Days]) -
         select(func.count(Patient.id)).where(*follows),
         theirs.where(of_these, *follows),
     )
-    row = session.execute(
-        select(*(count.scalar_subquery() for count in counts)).select_from(Practice).where(Practice.id == practice_id)
-    ).one()
-    return Reach(*row)
+    return select(*(count.scalar_subquery() for count in counts)).select_from(Practice).where(Practice.id == practice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,13 @@ class Use:
 def count_use(session: Session, template_id: int, weeks: Mapping[int, Days]) -> Use:
     """Of a template, `to_come` in these businesses' days. What staff sent by hand goes as they saw it: it does not
     count."""
-    types = select(AppointmentType.id).where(AppointmentType.reminder_template_id == template_id)
+    values = {"template": template_id} | _values(weeks)
+    return Use(*session.execute(_use(len(weeks)), values).one())
+
+
+@lru_cache(maxsize=64)
+def _use(businesses: int) -> Select[*tuple[Any, ...]]:
+    types = select(AppointmentType.id).where(AppointmentType.reminder_template_id == bindparam("template"))
     uses_it = Appointment.appointment_type_id.in_(types)
     queued = (
         select(func.count())
@@ -103,13 +114,34 @@ def count_use(session: Session, template_id: int, weeks: Mapping[int, Days]) -> 
         .join(Appointment, Appointment.id == Message.appointment_id)
         .where(Message.status == Status.QUEUED, Message.rule == DAY_BEFORE, Message.written_by.is_(None), uses_it)
     )
-    days = [_of_days(business_id, of) for business_id, of in weeks.items()]
-    to_come = _to_come(select(func.count())).where(or_(Appointment.id < 0, *days), uses_it)
-    return Use(*session.execute(select(to_come.scalar_subquery(), queued.scalar_subquery())).one())
+    to_come = _to_come(select(func.count())).where(_of_businesses(businesses), uses_it)
+    return select(to_come.scalar_subquery(), queued.scalar_subquery())
 
 
 def _of_days(business_id: int, days: Days) -> ColumnElement[bool]:
     return and_(Appointment.business_id == business_id, Appointment.starts_on.between(*days))
+
+
+def _of_businesses(count: int) -> ColumnElement[bool]:
+    """As `_of_days` of so many, whose days `_values` gives."""
+    return or_(
+        false(),
+        *[
+            and_(
+                Appointment.business_id == bindparam(f"business{number}"),
+                Appointment.starts_on.between(bindparam(f"first{number}"), bindparam(f"last{number}")),
+            )
+            for number in range(count)
+        ],
+    )
+
+
+def _values(weeks: Mapping[int, Days]) -> dict[str, Any]:
+    return {
+        f"{name}{number}": value
+        for number, (business_id, days) in enumerate(weeks.items())
+        for name, value in (("business", business_id), ("first", days[0]), ("last", days[1]))
+    }
 
 
 def _to_come(counted: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.orm import Session
 
 from portal.core.reminders import Facts
@@ -64,14 +64,17 @@ def list_of_messages(session: Session, practice: Practice, message_ids: Collecti
 
 def find_last_number(session: Session, user_id: int | None) -> str | None:
     """To which that person sent a test text last, in E.164."""
-    return session.scalar(
-        select(Message.to)
-        .where(
-            Message.kind == Kind.TEST,
-            text(f"messages.{BUT_REMINDERS}"),
-            Message.written_by_id == user_id,
-            Message.to.is_not(None),
-        )
-        .order_by(Message.id.desc())
-        .limit(1)
+    return None if user_id is None else session.scalar(_LAST_NUMBER, {"user": user_id})
+
+
+_LAST_NUMBER = (
+    select(Message.to)
+    .where(
+        Message.kind == Kind.TEST,
+        text(f"messages.{BUT_REMINDERS}"),
+        Message.written_by_id == bindparam("user"),
+        Message.to.is_not(None),
     )
+    .order_by(Message.id.desc())
+    .limit(1)
+)

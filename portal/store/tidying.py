@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Text, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Date, Index, Integer, Select, Text, bindparam, exists, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.numbers import LineKind, PhoneType
@@ -15,6 +16,7 @@ from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
 from portal.store.patients import FILED_ELSEWHERE, NO_MOBILE_AT_ALL, Patient, PhoneRow
 from portal.store.practices import AppointmentType, Business, SmsTemplate
+from portal.store.search import LARGEST_ID
 from portal.store.types import RowId, UtcDateTime, words
 
 _DAY = timedelta(days=1)
@@ -137,15 +139,20 @@ def list_coming(
 ) -> list[Suspect]:
     """Of those who have appointments from now until then, the most appointments first. Their days alone are read,
     whatever the practice's history."""
-    coming = _coming(now, until).subquery("coming")
-    rows = session.execute(
+    values = _time(now, until) | {"countries": sorted(countries), "most": most}
+    return [Suspect(*row) for row in session.execute(_suspects(frozenset(faults)), values)]
+
+
+@cache
+def _suspects(faults: frozenset[Fault]) -> Select[Patient, int, datetime]:
+    coming = _COMING.subquery("coming")
+    return (
         select(Patient, coming.c.visits, coming.c.next_at)
         .join(coming, coming.c.patient_id == Patient.id)
-        .where(_may_have(faults, countries))
+        .where(_may_have(faults))
         .order_by(coming.c.visits.desc(), coming.c.next_at, Patient.id)
-        .limit(most)
+        .limit(bindparam("most", type_=Integer))
     )
-    return [Suspect(*row) for row in rows]
 
 
 def list_others(
@@ -158,44 +165,55 @@ def list_others(
     before: int | None = None,
 ) -> list[Suspect]:
     """Of those without an appointment in that time, the newest first."""
-    is_coming = exists().where(Appointment.patient_id == Patient.id, *_stands_between(now, until))
-    found = select(Patient).where(_may_have([fault], countries), ~is_coming)
-    if before is not None:
-        found = found.where(Patient.id < before)
-    return [Suspect(patient) for patient in session.scalars(found.order_by(Patient.id.desc()).limit(most))]
+    values = _time(now, until) | {"countries": sorted(countries), "most": most, "before": before or LARGEST_ID}
+    return [Suspect(patient) for patient in session.scalars(_others(fault), values)]
 
 
-def _coming(now: datetime, until: datetime) -> Any:
-    """By patient."""
-    days = Appointment.starts_on.between((now - _DAY).date(), (until + _DAY).date())
+@cache
+def _others(fault: Fault) -> Select[Patient]:
+    is_coming = exists().where(Appointment.patient_id == Patient.id, *_STANDS_BETWEEN)
     return (
-        select(
-            Appointment.patient_id,
-            func.count().label("visits"),
-            func.min(Appointment.starts_at).label("next_at"),
-        )
-        # An index has each business's days.
-        .where(Appointment.business_id.in_(select(Business.id)), days, *_stands_between(now, until))
-        .group_by(Appointment.patient_id)
+        select(Patient)
+        .where(_may_have([fault]), ~is_coming, Patient.id < bindparam("before"))
+        .order_by(Patient.id.desc())
+        .limit(bindparam("most", type_=Integer))
     )
 
 
-def _stands_between(now: datetime, until: datetime) -> list[ColumnElement[bool]]:
-    return [
-        Appointment.starts_at > now,
-        Appointment.starts_at <= until,
-        or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
-    ]
+def _time(now: datetime, until: datetime) -> dict[str, Any]:
+    return {"now": now, "until": until, "first_day": (now - _DAY).date(), "last_day": (until + _DAY).date()}
 
 
-def _may_have(faults: Collection[Fault], countries: Collection[str]) -> ColumnElement[bool]:
+_NOW, _UNTIL = (bindparam(name, type_=UtcDateTime) for name in ("now", "until"))
+_STANDS_BETWEEN = (
+    Appointment.starts_at > _NOW,
+    Appointment.starts_at <= _UNTIL,
+    or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > _NOW),
+)
+# An index has each business's days.
+_ON_THEIR_DAYS = (
+    Appointment.business_id.in_(select(Business.id)),
+    Appointment.starts_on.between(bindparam("first_day", type_=Date), bindparam("last_day", type_=Date)),
+)
+_COMING = (
+    select(
+        Appointment.patient_id,
+        func.count().label("visits"),
+        func.min(Appointment.starts_at).label("next_at"),
+    )
+    .where(*_ON_THEIR_DAYS, *_STANDS_BETWEEN)
+    .group_by(Appointment.patient_id)
+)
+
+
+def _may_have(faults: Collection[Fault]) -> ColumnElement[bool]:
     """Whoever is archived is not texted, whatever the number."""
     theirs = (PhoneRow.patient_id == Patient.id, PhoneRow.removed_at.is_(None))
     can_be_texted = exists().where(
         *theirs,
         PhoneRow.type == PhoneType.MOBILE,
         PhoneRow.kind.in_((LineKind.MOBILE, LineKind.FIXED_LINE_OR_MOBILE)),
-        PhoneRow.region.in_(countries),
+        PhoneRow.region.in_(bindparam("countries", expanding=True)),
     )
     has_a_number = exists().where(*theirs, PhoneRow.kind != LineKind.NOT_A_NUMBER)
     conditions: dict[Fault, ColumnElement[bool]] = {
@@ -203,7 +221,7 @@ def _may_have(faults: Collection[Fault], countries: Collection[str]) -> ColumnEl
         Fault.NO_NUMBER: _has_number(NO_MOBILE_AT_ALL),
         Fault.NO_WAY: (Patient.email == "") & ~has_a_number,
     }
-    return Patient.archived.is_(False) & or_(*[conditions[fault] for fault in faults])
+    return Patient.archived.is_(False) & or_(*[conditions[fault] for fault in Fault if fault in faults])
 
 
 def _has_number(condition: str) -> ColumnElement[bool]:
@@ -226,22 +244,27 @@ class TypeToCome:
 
 def list_types_to_come(session: Session, now: datetime, until: datetime) -> list[TypeToCome]:
     """All of the practice, those of the most patients first."""
-    days = Appointment.starts_on.between((now - _DAY).date(), (until + _DAY).date())
+    return [TypeToCome(*row) for row in session.execute(_TYPES_TO_COME, _time(now, until))]
+
+
+def _types_to_come() -> Select[*tuple[Any, ...]]:
     coming = (
         select(
             Appointment.appointment_type_id,
             func.count(Appointment.patient_id.distinct()).label("patients"),
             func.count().label("visits"),
         )
-        .where(Appointment.business_id.in_(select(Business.id)), days, *_stands_between(now, until))
+        .where(*_ON_THEIR_DAYS, *_STANDS_BETWEEN)
         .group_by(Appointment.appointment_type_id)
         .subquery("coming")
     )
     patients = func.coalesce(coming.c.patients, 0)
-    rows = session.execute(
+    return (
         select(AppointmentType, SmsTemplate.body, SmsTemplate.problem, patients, func.coalesce(coming.c.visits, 0))
         .join(SmsTemplate, SmsTemplate.id == AppointmentType.reminder_template_id, isouter=True)
         .join(coming, coming.c.appointment_type_id == AppointmentType.id, isouter=True)
         .order_by(patients.desc(), AppointmentType.name, AppointmentType.id)
     )
-    return [TypeToCome(*row) for row in rows]
+
+
+_TYPES_TO_COME = _types_to_come()
