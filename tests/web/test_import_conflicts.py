@@ -1,4 +1,4 @@
-"""What staff and the export both changed, on the pages: whose, which value, yours, the export's, a way to settle it."""
+"""What staff and the export both changed, on the pages: whose, which value, both of them, where it is settled."""
 
 import html
 import json
@@ -53,9 +53,9 @@ def rows(page: str) -> list[list[str]]:
     ]
 
 
-def change_number(number: str, **values: Any) -> None:
+def change_number(old: str, **values: Any) -> None:
     with store.transaction(PRACTICE) as session:
-        row = session.scalars(select(PhoneRow).where(PhoneRow.number == number)).one()
+        row = session.scalars(select(PhoneRow).where(PhoneRow.number == old)).one()
         for name, value in values.items():
             setattr(row, name, value)
 

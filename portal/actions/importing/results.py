@@ -31,7 +31,7 @@ class Conflict:
     file: str
     id: str
     column: str
-    number_id: int | None = None
+    number_id: int | None = field(default=None, compare=False)
     yours: Any = field(default=None, compare=False)
     exported: Any = field(default=None, compare=False)
 
