@@ -1,18 +1,29 @@
 """Pages opened in the real browser: at two widths, in light and dark, with and without scripts."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Request
 from werkzeug.serving import make_server
 
-SCREENS = Path(__file__).parent.parent.parent / "docs" / "screens"
+DOCS = Path(__file__).parent.parent.parent / "docs"
+SCREENS = DOCS / "screens"
 WIDTHS = {"390": 390, "1280": 1280}
+_EDGE = 12
+# A name that is there to burst a table is not for readers.
+_TOP_WITHOUT_LONG_NAMES = """display => {
+    scrollTo(0, 0);
+    for (const row of document.querySelectorAll("tr"))
+        if (row.textContent.includes("Maximiliana")) row.style.display = display;
+}"""
+HIGHEST_PART = {"390": 700, "1280": 780}  # as Help shows it without a cut
 
 Open = Callable[..., Page]
 
@@ -25,6 +36,34 @@ def assert_accessible(page: Page, about: object = "") -> None:
     page.wait_for_load_state()
     found = Axe().run(page)
     assert found.violations_count == 0, (about, found.generate_report())
+
+
+@cache
+def shown_in_help() -> frozenset[str]:
+    """The names of the pictures of which Help shows a part."""
+    pages = (path.read_text("utf-8") for folder in ("help", "sysadmin") for path in (DOCS / folder).glob("*.md"))
+    return frozenset(name for page in pages for name in re.findall(r"screens/([\w-]+)-part-1280\.png", page))
+
+
+def take_picture(page: Page, name: str, width: str, part: str = "h1", *, full_page: bool = True, **how: Any) -> None:
+    """Of the page; and, where Help shows it, of the part that it is about: the page from that heading on, or all of
+    that element. `how`: as Playwright takes it."""
+    page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=full_page, **how)
+    if name not in shown_in_help():
+        return
+    page.evaluate(_TOP_WITHOUT_LONG_NAMES, "none")
+    shown, main = page.locator(part).first.bounding_box(), page.locator("main").bounding_box()
+    assert shown and main, (name, part)
+    end = main if part.startswith("h") else shown
+    left, top = max(main["x"] - _EDGE, 0), shown["y"] - _EDGE / 2
+    clip: FloatRect = {
+        "x": left,
+        "y": top,
+        "width": min(main["width"] + 2 * _EDGE, WIDTHS[width]),
+        "height": min(end["y"] + end["height"] + _EDGE - top, HIGHEST_PART[width]),
+    }
+    page.screenshot(path=SCREENS / f"{name}-part-{width}.png", full_page=True, clip=clip, **how)
+    page.evaluate(_TOP_WITHOUT_LONG_NAMES, "")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from portal.core.roles import Role
 from portal.store.appointments import Appointment
 from tests.builders import PASS_AT, Clinic, a_business, a_patient, a_practitioner, a_type
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +57,7 @@ def check(page: Page, name: str, width: str, scheme: str) -> None:
         box = control.bounding_box()
         assert box is None or box["height"] >= 44, control.evaluate("one => one.outerHTML")
     if scheme == "light":
-        page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+        take_picture(page, name, width)
 
 
 def fill(page: Page, day: str, time: str) -> None:

@@ -13,7 +13,7 @@ from portal.core.roles import Role
 from portal.core.states import Status
 from tests.actions.broadcasting import a_day, press, texts
 from tests.builders import Clinic, a_template
-from tests.web.browsing import SCREENS, WIDTHS, Open
+from tests.web.browsing import WIDTHS, Open, take_picture
 
 from .test_texts_browser import HOSTILE, check
 
@@ -45,7 +45,7 @@ def clinic(app: Flask, at_pass_time: None) -> Clinic:
 def picture(page: Page, name: str, width: str, scheme: str) -> None:
     check(page, name, WIDTHS[width])
     if scheme == "light":
-        page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+        take_picture(page, name, width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -11,7 +11,7 @@ from portal.actions.browse_log import stream
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
 from portal.demo.practice import PRACTICE
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
@@ -76,7 +76,7 @@ def test_every_page_is_accessible_and_fits(
         assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         if scheme == "light":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=name != "communications")
+            take_picture(page, name, width, full_page=name != "communications")
 
 
 def test_typing_narrows_the_log_and_the_address_keeps_it(open_page: Open) -> None:

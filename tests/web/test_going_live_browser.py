@@ -17,7 +17,7 @@ from portal.core.roles import Role
 from portal.store.imports import ImportRun
 from tests.builders import PASS_AT, Clinic, a_type
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +57,7 @@ def judge(page: Page, name: str, width: str, scheme: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
     assert_accessible(page, (name, width, scheme))
     if scheme == "light":
-        page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True, caret="initial")
+        take_picture(page, name, width, caret="initial")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

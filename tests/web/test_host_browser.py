@@ -19,7 +19,7 @@ from portal.queue import NAME
 from portal.store.passes import MissedDay
 from tests.builders import PASS_AT, Clinic, a_practice, a_user
 from tests.hosts import Host, running
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
 
 from .conftest import sign_in_browser
 from .test_rq_dashboard import PLANTED, plant
@@ -121,17 +121,17 @@ def test_the_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:
 
 
 def test_the_pages_of_practices_are_accessible_and_fit(open_page: Open, host: Host) -> None:
-    for name, width in WIDTHS.items():
+    for width, pixels in WIDTHS.items():
         for scheme in SCHEMES:
-            for path, heading, picture in (
+            for path, heading, name in (
                 ("/host/practices/new", "Add a practice", "host-new"),
                 ("/host/practice?id=riverside", "Riverside Physiotherapy", "host-practice"),
             ):
-                page = open_page(path, width, scheme)
+                page = open_page(path, pixels, scheme)
                 expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-                check(page, width)
+                check(page, pixels)
                 if scheme == "light":
-                    page.screenshot(path=SCREENS / f"{picture}-{name}.png", full_page=True)
+                    take_picture(page, name, width)
 
 
 def test_a_practice_is_added_its_owner_invited_and_the_balance_asked(open_page: Open, host: Host) -> None:

@@ -18,7 +18,7 @@ from portal.core.roles import Role
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +60,7 @@ def clinic(app: Flask, at_pass_time: None) -> Clinic:
 
 PAGES = {
     "patients": "/patients",
+    "patients-found": "/patients?q=n",
     "patients-nobody": "/patients?q=nobody",
     "patient": "/patients/1",
     "patient-everything": "/patients/2",
@@ -73,7 +74,7 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
     for name, path in PAGES.items():
         page = open_page(path, WIDTHS[width], scheme)
         if scheme == "light" and name != "patients-nobody":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=name != "patients")
+            take_picture(page, name, width, full_page=name != "patients")
         for summary in page.locator("#contact details > summary").all():
             if summary.locator("xpath=..").get_attribute("open") is None:
                 summary.click()
@@ -173,6 +174,7 @@ def test_every_wish_is_asked_about_before_it_is_changed(open_page: Open, scripts
     form.get_by_label("has agreed").check()
     form.get_by_role("button", name="Change preference").click()
     expect(page.locator("#done")).to_have_text("Done. Preference set to SMS.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("archived")
     for key, opens, does, says in (
         ("lift-2", "#lift-2-open", "Lift the opt-out", "Done. Opt-out lifted."),
         ("restore", "#restore-open", "Restore Noah's record", "Done. Restored: no longer archived."),
@@ -183,6 +185,7 @@ def test_every_wish_is_asked_about_before_it_is_changed(open_page: Open, scripts
         form.get_by_role("checkbox").check()
         form.get_by_role("button", name=does).click()
         expect(page.locator("#done")).to_have_text(says)
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("archived")
     expect(page.locator("#contact .checks .crossed")).to_have_count(1)  # the number's own STOP stays
     expect(page.locator("#changes ~ .timeline li")).to_have_count(5)
 

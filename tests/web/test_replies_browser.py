@@ -12,7 +12,7 @@ from tests.actions.replies import LATER, SENDER, comes_in, find_reply, message, 
 from tests.actions.test_inbound import appointment, is_opted_out
 from tests.builders import Clinic
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -73,7 +73,7 @@ def test_every_page_is_accessible_and_fits(
     for name, (path, role) in pages.items():
         page = open_page(path, WIDTHS[width], scheme, role=role)
         if scheme == "light":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+            take_picture(page, name, width)
         assert_accessible(page, name)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
 

@@ -14,7 +14,7 @@ from portal.actions.remind import run_pass
 from portal.core.reminders import Preference
 from portal.store.practices import Business, Practice, Practitioner
 from tests.builders import PASS_AT, Clinic, a_business, a_practitioner
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -68,7 +68,8 @@ def test_every_page_is_accessible_and_fits(
             inside = control.evaluate("e => Boolean(e.closest('label.confirm'))")
             assert box and (inside or box["height"] >= 44), (name, control.evaluate("e => e.outerHTML"))
         if scheme == "light":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+            part = "section[aria-labelledby=reminder-times]" if name == "settings-asking" else "h1"
+            take_picture(page, name, width, part)
         page.close()
 
 
@@ -79,6 +80,14 @@ def test_what_a_change_does_is_read_first(open_page: Open, clinic: Clinic, scrip
     page.get_by_label("Yes, change when reminders go").check()
     page.get_by_role("button", name="Change when reminders go").click()
     expect(page.get_by_text("Done. Reminders go 10am to 11am, retries until 3pm, 3 days ahead")).to_be_visible()
+
+    page.get_by_text("Rehearse …").click()
+    page.get_by_label("Yes, send nothing to the patients").check()
+    page.get_by_role("button", name="Rehearse", exact=True).click()
+    expect(page.get_by_text("You are rehearsing: everything is decided")).to_be_visible()  # at the top of the page
+    page.locator("#name").fill("River Clinic")
+    page.get_by_role("button", name="Change the name").click()
+    expect(page.locator("header")).to_contain_text("River Clinic")
 
     page.get_by_label("They get").select_option("Email")
     page.get_by_role("button", name="Change what they get").click()
@@ -111,6 +120,7 @@ def test_a_business_and_a_practitioner_are_added(open_page: Open, clinic: Clinic
     page.get_by_label("First name").fill("Li")
     page.get_by_role("button", name="Change the name").click()
     expect(page.get_by_text("Done. Texts that have not gone yet use this name, too.")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Li Zhou")
     with store.reading(clinic.id) as session:
         assert session.get_one(Business, 3).timezone == "Australia/Hobart"
         assert session.get_one(Practitioner, 5).full_name == "Li Zhou"

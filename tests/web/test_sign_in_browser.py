@@ -17,7 +17,7 @@ from portal.core.roles import Role
 from portal.set_up_code import set_up_code
 from portal.store.staff import User
 from tests.builders import Clinic
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
 from tests.web.people import PASSWORD, give_password
 
 pytestmark = pytest.mark.browser
@@ -109,7 +109,7 @@ def look_at(page: Page, name: str, width: str, scheme: str) -> None:
         box = control.bounding_box()
         assert box and box["height"] >= 44, (name, control.evaluate("node => node.outerHTML"))
     if scheme == "light":
-        page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+        take_picture(page, name, width, "h2:text-is('Second step at sign-in')" if name == "account" else "h1")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

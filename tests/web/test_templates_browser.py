@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from portal import store
 from portal.store.practices import SmsTemplate
 from tests.builders import Clinic, a_template, a_type
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +43,7 @@ def picture(page: Page, name: str, width: str, scheme: str) -> None:
     assert_accessible(page, (name, width, scheme))
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
     if scheme == "light":
-        page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True, caret="initial")
+        take_picture(page, name, width, caret="initial")
 
 
 def body() -> str:

@@ -17,7 +17,7 @@ from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
 from tests.builders import MOBILES, PASS_AT, Clinic, a_template
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
 
 from .test_worklist import becomes
 
@@ -105,7 +105,7 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
                 summary.click()
         check(page, name, WIDTHS[width])
         if scheme == "light" and name in PICTURES:
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+            take_picture(page, name, width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

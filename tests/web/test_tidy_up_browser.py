@@ -18,7 +18,7 @@ from portal.core.roles import Role
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient, a_type, an_appointment
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import WIDTHS, Open, assert_accessible, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -99,7 +99,7 @@ def test_every_page_is_accessible_and_fits(
         page = open_page(path, WIDTHS[width], scheme)
         expect(page.locator("h1")).to_be_visible()
         if scheme == "light":
-            page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=name == "duplicates-compare")
+            take_picture(page, name, width, full_page=name == "duplicates-compare")
         assert_accessible(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
         inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"

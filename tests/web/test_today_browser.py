@@ -18,7 +18,7 @@ from portal.store.messages import Message
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_patient, a_type, an_appointment
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
 from .test_today import DAY, HOUR
 from .test_worklist import message_of
 
@@ -140,7 +140,10 @@ def wait_for_parts(page: Page) -> None:
 def test_today_is_accessible_and_fits(open_page: Open, width: str, scheme: Literal["light", "dark"]) -> None:
     page = open_page("/", WIDTHS[width], scheme)
     wait_for_parts(page)
-    page.screenshot(path=SCREENS / f"today-{width}{'-dark' if scheme == 'dark' else ''}.png", full_page=True)
+    if scheme == "light":
+        take_picture(page, "today", width)
+    else:
+        page.screenshot(path=SCREENS / f"today-{width}-dark.png", full_page=True)
     for details in page.locator("main details").all():
         details.evaluate("element => element.open = true")
     assert_accessible(page)
