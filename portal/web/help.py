@@ -112,7 +112,7 @@ def contents() -> str:
     return render_template(
         "help/index.html",
         asked=asked,
-        search=library.search(asked) if asked else None,
+        search=library.index.search(asked) if asked else None,
         pages=library.pages,
         contents=library.contents,
     )

@@ -47,10 +47,7 @@ class Library:
     contents: Mapping[str, HelpPage]
     pages: Mapping[str, HelpPage]
     pictures: Mapping[str, Path]
-
-    def search(self, typed: str) -> help_search.Search:
-        pages = [help_search.Page(page.name, page.title, page.sentences) for page in self.pages.values()]
-        return help_search.search(pages, typed)
+    index: help_search.Index
 
 
 def read_library(docs: Path) -> Library:
@@ -64,7 +61,10 @@ def read_library(docs: Path) -> Library:
     reader = _Reader(texts, screens)
     contents = {folder: reader.page(f"{folder}/{_CONTENTS}") for folder in FOLDERS}
     pages = [reader.page(file) for file in sorted(texts) if not file.endswith(f"/{_CONTENTS}")]
-    return Library(contents, {page.name: page for page in pages}, {path.name: path for path in reader.shown})
+    index = help_search.Index(
+        help_search.Page(page.name, page.title, page.sentences, page.is_for_sysadmin) for page in pages
+    )
+    return Library(contents, {page.name: page for page in pages}, {path.name: path for path in reader.shown}, index)
 
 
 def _name(file: str) -> str:
@@ -123,16 +123,17 @@ class _Reader:
         return f"/help/{_name(other)}" + (f"#{heading}" if heading else "")
 
     def _picture(self, token: Token, file: str) -> str:
-        """With the one for phones where there is one, and a link to the whole of it."""
+        """With the one for phones where there is one, and a link to the whole page of which it shows a part."""
         wide = self._screens.get(normpath(join(file, "..", str(token.attrGet("src")))))
         alt = escape(token.content)
         if wide is None:
             return str(alt)
         phone = self._screens.get(f"screens/{wide.name.replace('-1280', '-390')}")
-        self.shown.update({wide, phone or wide})
+        whole = self._screens.get(f"screens/{wide.name.replace('-part', '')}", wide)
+        self.shown.update({wide, phone or wide, whole})
         source = f'<source media="{_NARROW}" {_sized(phone, "srcset")}>' if phone else ""
         image = f'<img {_sized(wide, "src")} alt="{alt}" loading="lazy">'
-        return f'<a class="picture" href="{_place(wide)}"><picture>{source}{image}</picture></a>'
+        return f'<a class="picture" href="{_place(whole)}"><picture>{source}{image}</picture></a>'
 
 
 _ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader", "td": "cell"}
