@@ -14,7 +14,7 @@ from portal.core.reasons import Reason
 from portal.core.search import parse
 from portal.core.states import Direction, Kind, Status
 from portal.core.timing import zone
-from portal.store.communications import Entry, Filter, Found
+from portal.store.communications import Entry, Filter, Found, LogLine
 from portal.store.messages import MessageEvent
 from portal.store.practices import Business, Practice
 
@@ -50,7 +50,7 @@ class Page:
 
     country: str
     businesses: Sequence[Business]
-    entries: list[Entry]
+    entries: list[LogLine]
     older: int | None
     has_reached_limit: bool = False
 

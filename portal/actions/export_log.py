@@ -8,7 +8,7 @@ from portal.core.csv_cells import as_csv
 from portal.core.log_words import DIRECTIONS, KINDS
 from portal.core.timing import local
 from portal.core.wording import OUTCOMES, reasons_in_short
-from portal.store.communications import Entry
+from portal.store.communications import LogLine
 
 COLUMNS = (
     "Message",
@@ -40,7 +40,7 @@ def export_log(practice_id: str, asked: Asked) -> Iterator[str]:
         yield as_csv(_row(entry) for entry in page.entries)
 
 
-def _row(entry: Entry) -> Sequence[str]:
+def _row(entry: LogLine) -> Sequence[str]:
     message = entry.message
     visit = None if entry.is_of_former_time else entry.starts_wall
     return (

@@ -30,7 +30,7 @@ from portal.core.reasons import DIAGNOSIS_ONLY, Reason
 from portal.core.states import Direction, Kind, Status
 from portal.core.timing import local
 from portal.core.wording import NO_REMINDER_YET, OUTCOMES, reason_in_short, reasons_in_short
-from portal.store.communications import Entry
+from portal.store.communications import LogLine
 
 _MOST_FOR_PEOPLE = 200
 _REASONS = [reason.value for reason in Reason if reason not in DIAGNOSIS_ONLY]
@@ -95,7 +95,7 @@ def log(
         click.echo(f"There are older ones: the newest {len(page.entries)} are shown; --most shows more.")
 
 
-def _log_row(entry: Entry, country: str) -> tuple[str | Text, ...]:
+def _log_row(entry: LogLine, country: str) -> tuple[str | Text, ...]:
     message = entry.message
     return (
         str(message.id),

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from sqlalchemy import (
+    CTE,
     DDL,
     BindParameter,
     Connection,
@@ -34,7 +35,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from sqlalchemy.sql.selectable import Subquery
 
 from portal.core.search import Query
 from portal.store.database import Model, PracticeOwned, row_id, table_of
@@ -299,8 +299,8 @@ def find(
     before: int | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Subquery:
-    """The ids of the newest `most` that match, of those with an id below `before`: to be joined to the messages.
+) -> CTE:
+    """The ids of the newest `most` that match, of those with an id below `before`: messages are looked up by them.
 
     With `since` or `until` (not included), volumes that hold nothing between them are left out.
     """
@@ -329,7 +329,7 @@ def find(
             parameters.append(bindparam(name, instant, UtcDateTime))
     found = _FOUND[dialect].format(picked=picked, ours=ours, recent=_FIRST_RECENT)
     statement = text(found).bindparams(*parameters)
-    return statement.columns(column("id", RowId)).subquery("found")
+    return statement.columns(column("id", RowId)).cte("found")
 
 
 def _as_query(terms: _Terms, dialect: str, begin: str) -> str:
