@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,7 @@ from portal.actions.ahead import read_times
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.who import Who, note_change
 from portal.core.ahead import BusinessClock
+from portal.core.diagnosis import DueDay
 from portal.core.reasons import Reason
 from portal.core.reminders import Sending
 from portal.core.replies import Meaning
@@ -68,7 +69,8 @@ def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
         rows = store.worklist.list_stopped(session, _STOPPED, since, now, _MOST)
         declined = store.inbox.list_unread_meaning(session, DECLINES, MOST_SHOWN)
-    stands = [row for row in rows if _is_mishap(row, practice) and not _is_tried_again(row, practice, clocks, now)]
+    days = _DueDays(practice, clocks, now)
+    stands = [row for row in rows if _is_mishap(row, practice) and not _is_tried_again(row, days)]
     open_ = [row for row in stands if not row.is_dealt_with]
     done = [row for row in stands if row.is_dealt_with]
     open_.sort(key=lambda row: (row.starts_at is None, row.starts_at or now, row.message.id))
@@ -94,16 +96,32 @@ def _was_paused(message: Message, practice: Practice) -> bool:
     return practice.sending is Sending.ON and was_live and is_only_that
 
 
-def _is_tried_again(row: Row, practice: Practice, clocks: Mapping[int, BusinessClock], now: datetime) -> bool:
+class _DueDays:
+    """Each business's days, of which a worklist names few, and each many times."""
+
+    def __init__(self, practice: Practice, clocks: Mapping[int, BusinessClock], now: datetime) -> None:
+        self._practice, self._clocks, self._now = practice, clocks, now
+        self._days: dict[tuple[int, date], DueDay] = {}
+
+    def find(self, business_id: int | None, starts_on: date) -> DueDay | None:
+        clock = self._clocks.get(business_id or 0)
+        if clock is None:
+            return None
+        if (clock.id, starts_on) not in self._days:
+            lead_days, window_start = self._practice.lead_days, self._practice.window_start
+            self._days[clock.id, starts_on] = clock.due_day(starts_on, lead_days, window_start, self._now)
+        return self._days[clock.id, starts_on]
+
+
+def _is_tried_again(row: Row, days: _DueDays) -> bool:
     """A pass will decide anew; what the provider refused goes then only if somebody has mended it."""
     message = row.message
-    clock = clocks.get(message.business_id or 0)
-    if message.status not in RETRIED_BY_PASS or clock is None or row.starts_wall is None or row.booked_at is None:
+    if message.status not in RETRIED_BY_PASS or row.starts_wall is None or row.booked_at is None:
         return False
     if message.rule is None or Reason.PROVIDER_REFUSED in message.reasons:
         return False
-    due = clock.due_day(row.starts_wall.date(), practice.lead_days, practice.window_start, now)
-    return due.next_pass_at(max(row.booked_at, row.moved_at or row.booked_at), None) is not None
+    due = days.find(message.business_id, row.starts_wall.date())
+    return due is not None and due.next_pass_at(max(row.booked_at, row.moved_at or row.booked_at), None) is not None
 
 
 def mark_dealt_with(practice_id: str, message_id: int, who: Who, now: datetime) -> None:

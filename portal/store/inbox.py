@@ -1,11 +1,11 @@
 """Replies as staff read them: those that wait, those of patients who cannot come, one with all that it is about."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Integer, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.core.replies import Meaning
@@ -48,8 +48,7 @@ def list_unread(session: Session, most: int) -> list[Row]:
 
 def list_unread_meaning(session: Session, meanings: Collection[Meaning], most: int) -> list[Row]:
     """The newest first."""
-    unread = _SELECT.where(Reply.read_at.is_(None), Reply.meaning.in_(meanings))
-    return _rows(session, unread.order_by(Reply.id.desc()).limit(most))
+    return _rows(session, _UNREAD_MEANING, {"meanings": meanings, "most": most})
 
 
 def list_read_since(session: Session, since: datetime, most: int) -> list[Row]:
@@ -89,6 +88,14 @@ _SELECT: Select[Any] = (
 )
 
 
-def _rows(session: Session, statement: Select[Any]) -> list[Row]:
-    rows: Sequence[Any] = session.execute(statement).all()
+# Built once: the worklist asks it each minute.
+_UNREAD_MEANING = (
+    _SELECT.where(Reply.read_at.is_(None), Reply.meaning.in_(bindparam("meanings", expanding=True)))
+    .order_by(Reply.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+
+
+def _rows(session: Session, statement: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
+    rows: Sequence[Any] = session.execute(statement, values).all()
     return [Row(*row) for row in rows]

@@ -3,8 +3,21 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, UniqueConstraint, delete, or_, select, text, union
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    or_,
+    select,
+    text,
+    union,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.states import Kind, Status
@@ -77,40 +90,49 @@ def list_stopped(
     """Messages that came into being since then, or that staff queued and that were to go by a later time, and stand
     so; of an appointment only while it is ahead and at its time. Those that are not dealt with first, of these those
     in doubt, then what was tried before what was decided; among their like the newest first."""
-    order = (
-        DealtWith.id.is_not(None),
-        Message.status != Status.UNKNOWN,
-        Message.status == Status.NOT_SENT,
-        Message.created_at.desc(),
-        Message.id.desc(),
+    values = {"statuses": statuses, "since": since, "now": now, "most": most}
+    return [Row(*row) for row in session.execute(_STOPPED, values)]
+
+
+_ORDER = (
+    DealtWith.id.is_not(None),
+    Message.status != Status.UNKNOWN,
+    Message.status == Status.NOT_SENT,
+    Message.created_at.desc(),
+    Message.id.desc(),
+)
+_SINCE, _NOW = (bindparam(name, type_=UtcDateTime) for name in ("since", "now"))
+_MOST = bindparam("most", type_=Integer)
+
+
+def _few(is_recent: ColumnElement[bool]) -> Select[int]:
+    return (
+        select(Message.id)
+        .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
+        .join(DealtWith, DealtWith.message_id == Message.id, isouter=True)
+        .where(
+            is_recent,
+            Message.status.in_(bindparam("statuses", expanding=True)),
+            Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
+            or_(
+                Appointment.id.is_(None),
+                (Appointment.starts_at > _NOW)
+                & Appointment.cancelled_at.is_(None)
+                & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
+            ),
+        )
+        .order_by(*_ORDER)
+        .limit(_MOST)
     )
 
-    def few(is_recent: ColumnElement[bool]) -> Select[int]:
-        return (
-            select(Message.id)
-            .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
-            .join(DealtWith, DealtWith.message_id == Message.id, isouter=True)
-            .where(
-                is_recent,
-                Message.status.in_(statuses),
-                Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
-                or_(
-                    Appointment.id.is_(None),
-                    (Appointment.starts_at > now)
-                    & Appointment.cancelled_at.is_(None)
-                    & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
-                ),
-            )
-            .order_by(*order)
-            .limit(most)
-        )
 
+def _stopped() -> Select[*tuple[Any, ...]]:
     # First the few, then whom they are about: for what it takes to be many, SQLite reads all patients beforehand.
     # Two selects, for each has its index.
-    recent = few(Message.created_at >= since).subquery()
-    by_staff = few(text(f"({BY_STAFF})") & (Message.deadline_at >= since)).subquery()
+    recent = _few(Message.created_at >= _SINCE).subquery()
+    by_staff = _few(text(f"({BY_STAFF})") & (Message.deadline_at >= _SINCE)).subquery()
     ids = union(select(recent.c.id), select(by_staff.c.id)).subquery()
-    rows = session.execute(
+    return (
         select(
             Message,
             DealtWith,
@@ -128,10 +150,12 @@ def list_stopped(
         .join(Patient, Patient.id == Message.patient_id, isouter=True)
         .join(Appointment, Appointment.id == Message.appointment_id, isouter=True)
         .join(Business, Business.id == Message.business_id, isouter=True)
-        .order_by(*order)
-        .limit(most)
+        .order_by(*_ORDER)
+        .limit(_MOST)
     )
-    return [Row(*row) for row in rows]
+
+
+_STOPPED = _stopped()
 
 
 def delete_marks(session: Session, message_ids: Collection[int]) -> None:
