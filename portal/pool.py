@@ -84,7 +84,7 @@ class Worker(rq.Worker):
 
 
 class Pool(WorkerPool):
-    """Keeps `count` workers running, and the embedded Redis where that is used."""
+    """Keeps `count` workers running, and the embedded Redis where that is used; enqueues what was for this moment."""
 
     def __init__(self, settings: Settings, count: int) -> None:
         self.settings = settings
@@ -116,6 +116,7 @@ class Pool(WorkerPool):
         try:
             if self.settings.redis_url is None and redis_pid(self.settings) is None:
                 ensure_redis(self.settings)
+            self.jobs.enqueue_come(clock.now())
         except (RedisUnavailable, ConfigError) as error:
             log.error("%s", error)
         if not respawn:

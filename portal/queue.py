@@ -4,6 +4,7 @@ A job is a trigger, not a record: it names a function and ids, and may be lost o
 the database say what is to be done, and the sweep enqueues again what Redis lost.
 """
 
+import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,6 +56,9 @@ JOB_TIMEOUT = 18_000
 
 # The zones' hours begin at quarters of an hour, so within one the same businesses are due.
 QUARTER_SECONDS = 900
+
+# Sends that wait for their moment, by its timestamp. Not RQ's scheduler, which dies with its worker.
+LATER = "portal:later"
 
 SWEEP_SECONDS = 55  # once a minute, whoever asks
 WATCH_SECONDS = 290
@@ -184,6 +188,19 @@ class Queue:
                 self._queue.enqueue_many(jobs)
         return len(chunks)
 
+    def enqueue_sends_at(self, practice_id: str, message_ids: Sequence[int], at: datetime) -> None:
+        """Let a pool enqueue them then. What Redis or a pool loses meanwhile, the sweep after that enqueues."""
+        with _redis_errors():
+            self.connection.zadd(LATER, {json.dumps([practice_id, list(message_ids)]): at.timestamp()})
+
+    def enqueue_come(self, now: datetime) -> None:
+        """Enqueue the sends whose moment has come; each by one of the pools, which all look once a second."""
+        with _redis_errors():
+            come = self.connection.zrangebyscore(LATER, "-inf", now.timestamp(), start=0, num=BATCH)
+            mine = [one for one in come if self.connection.zrem(LATER, one)]
+        for one in mine:
+            self.enqueue_sends(*json.loads(one))
+
     def enqueue_forward(self, practice_id: str, message_id: int) -> None:
         """Enqueue a reply's mail to the practice."""
         description = f"mail reply {message_id} of practice {practice_id}"
@@ -311,12 +328,17 @@ def notifier(settings: Settings) -> Callable[[], None]:
     return notify
 
 
-def enqueue_now(settings: Settings, practice_id: str, message_ids: Sequence[int]) -> None:
-    """For the pages: what they have just recorded. Where Redis does not answer, the rows wait for the next sweep."""
+def enqueue_now(settings: Settings, practice_id: str, message_ids: Sequence[int], at: datetime | None = None) -> None:
+    """For the pages: what they have just recorded, to be sent now, or `at` that time. Where Redis does not answer,
+    the rows wait for the next sweep."""
     if not settings.can_send or not message_ids:
         return
     try:
-        Queue(connect(settings)).enqueue_sends(practice_id, message_ids)
+        queue = Queue(connect(settings))
+        if at is None:
+            queue.enqueue_sends(practice_id, message_ids)
+        else:
+            queue.enqueue_sends_at(practice_id, message_ids, at)
     except RedisUnavailable:
         log.warning("Redis does not answer: %d messages wait for the next sweep.", len(message_ids))
 

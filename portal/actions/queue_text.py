@@ -10,13 +10,15 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.actions.who import Who
 from portal.core.again import PUT_OFF
-from portal.core.phrases import plain, time_and_day
+from portal.core.phrases import coming, plain, time_and_day
 from portal.core.reminders import Decision
 from portal.core.states import Status
 from portal.core.timing import local, texting_at
 from portal.store.messages import Message
 from portal.store.practices import Practice
 
+# Before a text to one patient goes: who sees at once what is wrong with it can still take it back.
+PAUSE = timedelta(seconds=10)
 # A text speaks of now: staff learn on the worklist that it did not go, and decide anew.
 SENT_WITHIN = timedelta(hours=1)
 
@@ -25,7 +27,8 @@ SENT_WITHIN = timedelta(hours=1)
 class ToQueue:
     """`row`: the id of the message that goes again, or what a new one holds from its first writing on. `patient_id`:
     None of a test text. `charged`: what is taken for it already. `own_words`: somebody of the staff wrote the text.
-    `was_in_doubt`: so far it is. `goes_at`: not before, by the clocks of the patient's business; None: now."""
+    `was_in_doubt`: so far it is. `goes_at`: not before, by the clocks of the patient's business; None: once the
+    pause is over."""
 
     row: int | Mapping[str, Any]
     patient_id: int | None
@@ -37,11 +40,11 @@ class ToQueue:
     goes_at: datetime | None = None
 
 
-def hours_begin_at(practice: Practice, zone: str, now: datetime) -> datetime | None:
-    """When the practice's hours for texts by staff next begin, by that zone's clocks; None within them: a text goes
-    now."""
-    at = texting_at(now, zone, practice.texts_from, practice.texts_until)
-    return local(at, zone) if at > now else None
+def hours_begin_at(practice: Practice, zone: str, then: datetime) -> datetime | None:
+    """When the practice's hours for texts by staff next begin, by that zone's clocks; None where it is within them
+    then."""
+    at = texting_at(then, zone, practice.texts_from, practice.texts_until)
+    return local(at, zone) if at > then else None
 
 
 def waits_until(message: Message, zone: str, now: datetime) -> datetime | None:
@@ -54,6 +57,12 @@ def waits_until(message: Message, zone: str, now: datetime) -> datetime | None:
 def say_when(goes_at: datetime | None, now: datetime) -> str:
     """8am tomorrow; empty where it goes now."""
     return time_and_day(goes_at, now.astimezone(goes_at.tzinfo).date()) if goes_at else ""
+
+
+def say_wait(message: Message, zone: str, now: datetime) -> str:
+    """in 8 seconds; at 8am tomorrow; empty where it goes now, or is not queued."""
+    goes_at = waits_until(message, zone, now)
+    return coming(goes_at, now) if goes_at else ""
 
 
 def queue_texts(
@@ -132,7 +141,7 @@ def _write(
 
 
 def _values(practice: Practice, text: ToQueue, who: Who, now: datetime) -> dict[str, Any]:
-    decision = text.decision
+    decision, goes_at = text.decision, text.goes_at or now + PAUSE
     values = {
         "status": Status.QUEUED,
         "reasons": (),
@@ -143,8 +152,8 @@ def _values(practice: Practice, text: ToQueue, who: Who, now: datetime) -> dict[
         "segments": decision.parts,
         "charged": decision.parts,
         "deadline_at": text.deadline_at,
-        "next_at": text.goes_at or now,
-        "enqueued_at": None if text.goes_at and text.goes_at > now else now,
+        "next_at": goes_at,
+        "enqueued_at": None if goes_at > now else now,
         "claim": None,
         "sent_at": None,
         "provider_id": None,

@@ -8,10 +8,11 @@ from typing import Literal, Protocol
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_when, waits_until
+from portal.actions.queue_text import PAUSE, SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_wait, say_when
 from portal.actions.recipient import Obstacle, find_recipient, obstacles
 from portal.actions.remind import fingerprint
 from portal.actions.show_message import NoSuchMessage
+from portal.actions.take_back import may_take_back
 from portal.actions.write import (
     CannotGo,
     MayNotSend,
@@ -71,7 +72,7 @@ class Again:
     """`how`: `same-row` by `send_again`; `composer`: by `open_composer` with this message's id, or where there is an
     `appointment_id` with that. `says`: why not, or what to think of first; may be empty. `state`: how the message
     stands, which the form hands over. `is_own_text`: staff wrote it, and spoke of then. `goes_at`: when it goes, by
-    the clocks of the patient's business; None: at once."""
+    the clocks of the patient's business; None: once the pause is over."""
 
     how: Literal["same-row", "composer", "no"]
     says: str
@@ -91,11 +92,12 @@ def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
     """By what became of it; whether a reason stands in the way now is asked when it is sent."""
     message, name, state = one.message, called(one.first_name), state_of(one.message)
     zone = one.timezone or "UTC"
-    goes_at = hours_begin_at(practice, zone, now)
+    soonest = now + PAUSE
+    goes_at = hours_begin_at(practice, zone, soonest)
     if message.kind not in (Kind.REMINDER, Kind.MANUAL) or message.patient_id is None:
         return Again("no", "", False, state)
     if message.status in ON_ITS_WAY:
-        return Again("no", "It is on its way.", False, state)
+        return Again("no", _on_its_way(message, zone, now), False, state)
     if message.status in TAKEN:
         return Again("composer", say_it_went(message, name, zone, now), False, state)
     if message.appointment_id is not None:
@@ -103,7 +105,7 @@ def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
             return Again("no", "The appointment was moved: its new time has a reminder of its own.", False, state)
         if has_come(one.cancelled_at, now):
             return Again("no", "The appointment is cancelled.", False, state)
-        if has_come(one.starts_at, now):
+        if has_come(one.starts_at, soonest):
             return Again("no", "The appointment has begun: it is too late for its reminder.", False, state)
         if goes_at and has_come(one.starts_at, goes_at):
             return Again("no", begins_before_it_goes(goes_at, name, now).says, False, state)
@@ -121,6 +123,11 @@ def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
     elif wish := [one for one in message.reasons if one in (Reason.PREFERS_NONE, Reason.PREFERS_EMAIL)]:
         says = f"{reasons_in_short(wish)}: send it only if {name} agrees."
     return Again("same-row", says, False, state, is_own_text=is_own_text, goes_at=goes_at)
+
+
+def _on_its_way(message: Message, zone: str, now: datetime) -> str:
+    waits = say_wait(message, zone, now) if may_take_back(message) else ""
+    return f"It goes {waits}: until then you can take it back." if waits else "It is on its way."
 
 
 def _stopped_at(message: Message) -> datetime:
@@ -164,16 +171,16 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
 
 
 def when_it_goes(practice_id: str, message_id: int, now: datetime) -> str:
-    """Of one that staff have sent: 8am tomorrow; empty where it goes now, or went."""
+    """Of one that staff have sent: in 10 seconds; at 8am tomorrow; empty where it goes now, or went."""
     with store.reading(practice_id) as session:
         entry = store.communications.find_entry(session, message_id)
-    return say_when(waits_until(entry.message, entry.timezone or "UTC", now), now) if entry else ""
+    return say_wait(entry.message, entry.timezone or "UTC", now) if entry else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resent:
     """`message_ids`: queued, to be enqueued. `on_their_way`: so many went, or go, by another press. `left`:
-    (patient's name, why not) of the others. `later`: 8am tomorrow, of each that waits for its time."""
+    (patient's name, why not) of the others. `later`: 8am tomorrow, of each that waits longer than the pause."""
 
     message_ids: tuple[int, ...]
     left: tuple[tuple[str, str], ...]

@@ -14,7 +14,7 @@ from portal.actions.recipient import Recipient, context_of, find_person
 from portal.core import wording
 from portal.core.again import BY_STAFF
 from portal.core.diagnosis import Explained, checks, explain, what_happened
-from portal.core.phrases import day_and_time, moment
+from portal.core.phrases import NEAR, day_and_time, moment
 from portal.core.reasons import Reason
 from portal.core.receipts import NO_RECORD
 from portal.core.reminders import NOT_ASKED_OF_STAFF
@@ -157,6 +157,7 @@ def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> st
     message, zone = entry.message, entry.timezone
     at = message.sent_at or message.pass_at or message.created_at
     today = (local(now, zone) if zone else now).date()
+    goes_at = waits_until(message, zone or "UTC", now)
     visit = day_and_time(entry.starts_wall, today) if entry.starts_wall else ""
     return what_happened(
         message.status,
@@ -166,5 +167,6 @@ def _sentence(entry: Entry, events: Sequence[MessageEvent], now: datetime) -> st
         message.reasons,
         message.provider_code or "",
         has_no_record=any(event.event == NO_RECORD for event in events),
-        goes=say_when(waits_until(message, zone or "UTC", now), now),
+        # Seconds are told elsewhere: this is read out each time it changes.
+        goes=say_when(goes_at, now) if goes_at and goes_at - now >= NEAR else "",
     )

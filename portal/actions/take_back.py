@@ -6,16 +6,30 @@ from portal import store
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.stop import Stop, stop_messages
 from portal.actions.write import Writer, refuse_others_patients
+from portal.core.again import TAKEN
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.store.messages import Message
 
 
 class TooLate(ValueError):
-    """It went, or stopped; the text says so."""
+    """It does not wait; the text says why not."""
 
-    def __init__(self) -> None:
-        super().__init__("It does not wait any more.")
+    def __init__(self, message: Message) -> None:
+        super().__init__(_why_not(message))
+
+
+def _why_not(message: Message) -> str:
+    match message.status:
+        case Status.CANCELLED:
+            return "It was withdrawn already, and does not go."
+        case Status.SENDING:
+            return "Too late to take it back: it is being sent at this moment."
+        case status if status in TAKEN:
+            return "Too late to take it back: it went already."
+        case Status.QUEUED:
+            return "It was not taken back: it is a reminder, and goes by itself."
+    return "It was not taken back: it does not wait any more."
 
 
 def may_take_back(message: Message) -> bool:
@@ -32,7 +46,7 @@ def take_back(practice_id: str, message_id: int, writer: Writer, now: datetime) 
             raise NoSuchMessage(message_id)
         refuse_others_patients(session, message.patient_id or 0, writer)
         if not may_take_back(message):
-            raise TooLate
+            raise TooLate(message)
         stop = Stop(
             message.id,
             Status.CANCELLED,

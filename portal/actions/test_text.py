@@ -54,7 +54,7 @@ def send_test_text(practice_id: str, draft: Draft, number: str, form_key: str, w
             needed = count_parts(text)
             raise TemplateProblem("number", _why_not(session, practice, decision.reasons, e164, needed))
         row = {**new_text(practice_id, shown.business_id, now, is_marketing=False), "kind": Kind.TEST}
-        to_queue = ToQueue(row, None, decision, now + SENT_WITHIN, charged=0, own_words=True)
+        to_queue = ToQueue(row, None, decision, now + SENT_WITHIN, charged=0, own_words=True, goes_at=now)
         return queue_texts(session, practice, [to_queue], who, QUEUED_BY_STAFF, now, form_key=form_key)[0]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal import store
-from portal.actions.queue_text import SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_when
+from portal.actions.queue_text import PAUSE, SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_when
 from portal.actions.recipient import Obstacle, Recipient, find_recipient, obstacles
 from portal.actions.remind import identity
 from portal.actions.replies import mark_answered
@@ -254,10 +254,11 @@ def _find_sent(session: Session, patient_id: int, message_id: int) -> Message:
 
 
 def _goes_at(recipient: Recipient, when: str, now: datetime) -> datetime | None:
-    """By the clocks of the patient's business; None for now. Raises NotThen."""
-    asked = read_time(when, recipient.zone, now)
-    later = hours_begin_at(recipient.practice, recipient.zone, asked or now)
-    return later or (local(asked, recipient.zone) if asked else None)
+    """By the clocks of the patient's business; None for once the pause is over. Raises NotThen."""
+    asked, earliest = read_time(when, recipient.zone, now), now + PAUSE
+    at = max(asked or earliest, earliest)
+    later = hours_begin_at(recipient.practice, recipient.zone, at)
+    return later or (local(at, recipient.zone) if asked else None)
 
 
 def _own_text(visit: Found) -> str | None:
@@ -305,7 +306,7 @@ def _in_the_way_of_its_reminder(
     anew = ("Write another text", f"/patients/{visit.patient.id}/text")
     if has_come(appointment.cancelled_at, now):
         said = Words("The appointment is cancelled", "Nobody is reminded of it.", *anew)
-    elif appointment.starts_at <= now:
+    elif appointment.starts_at <= now + PAUSE:  # or has when the text goes
         said = Words("The appointment has begun", "It is too late for its reminder.", *anew)
     elif seen is not None and seen != appointment.revision:
         moved_to = moment(appointment.starts_wall, local(now, zone).date())
@@ -355,7 +356,7 @@ def send_text(
     `appointment_id`: as that appointment's reminder, in its row; `revision`: as the page showed it (None: it was not
     looked at). `in_place_of`: a message that did not reach the patient; it is dealt with by this. `answers`: the
     patient's messages that the page showed. `when`: it is to go, as `core.broadcasts.read_time` takes it; a
-    reminder goes now. `is_marketing`: it needs the patient's consent.
+    reminder goes once the pause is over. `is_marketing`: it needs the patient's consent.
 
     Raises MayNotSend, CannotGo, TextProblem, NotThen, NoSuchPatient, NoSuchAppointment.
     """

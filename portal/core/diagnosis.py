@@ -6,7 +6,7 @@ from datetime import date, datetime
 from itertools import groupby
 
 from portal.core.found import LABELS, found
-from portal.core.phrases import called, clock_time, day_and_time, moment, plain, time_and_day
+from portal.core.phrases import called, clock_time, coming, day_and_time, moment, plain, time_and_day
 from portal.core.reasons import Reason
 from portal.core.receipts import cause
 from portal.core.reminders import NOT_ASKED_OF_STAFF, POLICY, Facts, cost
@@ -321,7 +321,7 @@ def _next_try(case: Case, next_at: datetime | None, now: datetime, all_well: boo
     if case.status in REACHED or case.status is Status.UNDELIVERED:
         return ""
     if case.goes_at is not None:
-        return f"It goes at {time_and_day(case.goes_at, case.context.today)}."
+        return f"It goes {coming(case.goes_at, now)}."
     if case.status in ON_ITS_WAY:
         return "It goes by itself."
     if case.is_cancelled:

@@ -1,10 +1,12 @@
 """Names, times and numbers as people say them. Whatever comes in, one harmless line comes out."""
 
+import math
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from portal.core.text import MONTHS, WEEKDAYS
 
+NEAR = timedelta(minutes=1)  # what comes sooner is told in seconds
 _LONGEST = 60
 # Joiners within words of Persian and Indian scripts, and within emoji: not printable, but part of a name.
 _JOINERS = "\u200c\u200d"
@@ -64,6 +66,14 @@ def moment(wall: datetime, today: date | None) -> str:
 def time_and_day(wall: datetime, today: date | None) -> str:
     """8am tomorrow; 9:30am on Friday 9 May."""
     return f"{clock_time(wall)} {on(wall.date(), today)}"
+
+
+def coming(at: datetime, now: datetime) -> str:
+    """in 8 seconds, where it is near; else at 8am tomorrow, by the clocks of `at`."""
+    left = at - now
+    if left < NEAR:
+        return f"in {counted(max(1, math.ceil(left.total_seconds())), 'second')}"
+    return f"at {time_and_day(at, now.astimezone(at.tzinfo).date())}"
 
 
 def day_and_time(wall: datetime, today: date | None) -> str:

@@ -106,7 +106,7 @@ def render_message(message_id: int, refused: CannotGo | Changed | TooLate | None
         may_take_back=may_take_back(message),
         may_send=message.patient_id is not None and may_text(g.practice.id, message.patient_id, writer()),
         refused=refused,
-        was_to_be="taken back" if isinstance(refused, TooLate) else "sent",
+        is_too_late=isinstance(refused, TooLate),
         is_sent_again="again" in request.args,
         renewal=_renewal(shown, now),
         with_text=with_text,

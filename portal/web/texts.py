@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from portal import clock, store
 from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.patients import NoSuchPatient
+from portal.actions.queue_text import PAUSE
 from portal.actions.resend import Changed, Resent, send_again, send_all_again, when_it_goes
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.take_back import TooLate, take_back
@@ -40,6 +42,7 @@ from portal.web.today import render_worklist, worklist_says
 _TEXT = f"/patients/<int(max={LARGEST_ID}):patient_id>/text"
 _MOST_NAMED = 5
 _LONGEST_KEY = 64
+_GOES_AGAIN = Markup('Done. It goes again {}. <a href="{}">Look at it, or take it back</a>')
 
 pages = Blueprint("texts", __name__)
 
@@ -145,8 +148,9 @@ def back(message_id: int) -> ResponseReturnValue:
 def again_from_worklist(message_id: int) -> ResponseReturnValue:
     try:
         _enqueue(_send_again(message_id))
-        later = when_it_goes(g.practice.id, message_id, clock.now())
-        return worklist_says(f"Done. It goes again {f'at {later}' if later else 'now'}.")
+        when = when_it_goes(g.practice.id, message_id, clock.now())
+        where = url_for("communications.show", message_id=message_id)
+        return worklist_says(_GOES_AGAIN.format(when or "now", where))
     except (CannotGo, Changed) as refused:
         if not _went(message_id):
             return render_worklist(f"Not sent: {refused}"), 422
@@ -181,7 +185,8 @@ def _send_again(message_id: int) -> int:
 
 
 def _enqueue(*message_ids: int) -> None:
-    current_app.extensions["portal.enqueue_sends"](g.practice.id, message_ids)
+    """For when the pause is over; what waits longer, the sweep enqueues."""
+    current_app.extensions["portal.enqueue_sends"](g.practice.id, message_ids, clock.now() + PAUSE)
 
 
 def _went(message_id: int) -> bool:
@@ -193,7 +198,8 @@ def _went(message_id: int) -> bool:
 
 def _in_words(resent: Resent) -> str:
     sent, before, said = len(resent.message_ids), resent.on_their_way, []
-    moments = Counter(["now"] * (sent - len(resent.later)) + [f"at {later}" for later in resent.later])
+    soon = f"in {counted(PAUSE.seconds, 'second')}"
+    moments = Counter([soon] * (sent - len(resent.later)) + [f"at {later}" for later in resent.later])
     if sent:
         go = [f"{counted(n, 'text')} {'goes' if n == 1 else 'go'} again {when}" for when, n in moments.items()]
         said.append(f"Done. {listed(go)}.")

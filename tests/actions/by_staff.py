@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 
 from portal import store
+from portal.actions.queue_text import PAUSE
 from portal.actions.who import Who
 from portal.actions.write import Writer, send_text
 from portal.core.roles import MAY, Role
@@ -57,7 +58,8 @@ class Line:
         self.simulator = simulator
         self._gateway = Gateway(Account(base_url=simulator.url), read_timeout=1)
 
-    def send(self, ids: Sequence[int], at: datetime = PASS_AT) -> None:
+    def send(self, ids: Sequence[int], at: datetime = PASS_AT + PAUSE) -> None:
+        """As soon as what was written at PASS_AT may go, where no time is named."""
         send(ids, self._gateway, at=at)  # type: ignore[arg-type]
 
     @property

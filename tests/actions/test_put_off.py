@@ -7,6 +7,7 @@ from flask import Flask
 
 from portal import store
 from portal.actions.diagnose import diagnose
+from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.actions.show_message import NoSuchMessage, show_message
 from portal.actions.sweep import sweep, take_due
@@ -174,7 +175,7 @@ def test_its_page_says_when_it_goes_and_that_it_waits(clinic: Clinic) -> None:
 def test_the_hours_are_the_practices_by_the_clocks_of_the_patients_business(app: Flask) -> None:
     clinic = Clinic(business={"timezone": "Australia/Perth"}, texts_from=9, texts_until=20)
     clinic.book("a")
-    assert message(write(at=EVENING)).next_at == EVENING  # 4pm there
+    assert message(write(at=EVENING)).next_at == EVENING + PAUSE  # 4pm there
     at_eight = resolve(datetime.fromisoformat("2031-05-07 20:00"), "Australia/Perth")
     assert compose(at_eight)[0] == "9am tomorrow"
     assert message(write(at=at_eight)).next_at == at_eight + 13 * HOUR

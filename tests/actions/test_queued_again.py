@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from portal import store
+from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.actions.show_message import show_message
 from portal.actions.stop import withdraw
@@ -34,7 +35,7 @@ FIRST, SECOND = "0123456789ab", "ba9876543210"  # the attempt that left the doub
 def doubted(clinic: Clinic) -> Message:
     """In doubt, and queued again by Dana."""
     row = becomes(Status.UNKNOWN, claim=FIRST, claimed_at=PASS_AT)
-    again(row, confirmed=True)
+    again(row, confirmed=True, at=EVENING - PAUSE)
     row = message(row.id)
     assert (row.status, row.was_in_doubt, row.claimed_at) == (Status.QUEUED, True, PASS_AT)
     return row
@@ -234,7 +235,7 @@ def test_queued_again_days_later_and_stopped_it_stands_on_the_worklist_anew(
     later = PASS_AT + 10 * 24 * HOUR
     again(message(id_), at=later, confirmed=True)
     clinic.change(patient(), archived=True)
-    line.send([id_], at=later)
+    line.send([id_], at=later + PAUSE)
     assert message(id_).status is Status.UNKNOWN
     listed = look_at_worklist(clinic.practice, later)
     assert ([row.message.id for row in listed.open], listed.done) == ([id_], [])

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from portal import store
 from portal.actions.credits import top_up
 from portal.actions.missed import record_missed_days
+from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.actions.resend import Again, Changed, Resent, may_send_again, send_again, send_all_again
 from portal.actions.show_message import NoSuchMessage, show_message
@@ -170,7 +171,7 @@ def test_a_text_by_staff_goes_again_as_it_was_written(clinic: Clinic, line: Line
     soon = PASS_AT + 2 * HOUR - timedelta(minutes=1)
     assert again(message(id_), at=soon) == id_
     assert (message(id_).deadline_at, message(id_).own_words) == (soon + HOUR, True)
-    line.send([id_], at=soon)
+    line.send([id_], at=soon + PAUSE)
     assert line.taken == [("61491570006", "About your knee.")]
 
 
@@ -198,7 +199,7 @@ def test_what_a_pass_missed_is_sent_by_hand(app: Flask, line: Line) -> None:
     row = the_log()["a"]
     assert row.reasons == (Reason.NO_PASS_RAN,)
     again(row)
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert (message(row.id).status, len(line.taken)) == (Status.SENT, 1)
 
 
@@ -212,7 +213,7 @@ def test_in_doubt_it_goes_only_once_that_is_confirmed_and_is_paid_once(clinic: C
     assert all_again(row).left == (("Mia Nguyen", asked(row.id).says),)
     again(row, confirmed=True)
     assert (message(row.id).charged, balance()) == (1, 99)
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert (message(row.id).status, message(row.id).attempts, len(line.taken)) == (Status.SENT, 2, 1)
 
 
@@ -240,7 +241,7 @@ def test_a_reminder_sent_again_speaks_of_its_time_as_it_is_whenever_it_goes(clin
     row = becomes(Status.FAILED, Reason.NO_CREDITS)
     clinic.change(clinic.template, body="See you, {{Patient.FirstName}}")
     again(row)
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert line.taken == [("61491570006", "See you, Mia")]
 
 
@@ -270,7 +271,7 @@ def test_what_only_reminders_are_asked_is_not_asked_of_staff(clinic: Clinic, lin
     again(row)
     shown = show_message(clinic.id, row.id, EVENING, MAY[Role.OWNER])
     assert shown.explanation and shown.explanation.diagnosis.outlook == "Mia's reminder is on its way."
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert len(line.taken) == 1
 
 
@@ -295,7 +296,7 @@ def test_what_the_provider_refuses_again_fails_again_and_its_credits_come_back(c
     row = the_log()["a"]
     assert (row.status, row.refused is not None) == (Status.FAILED, True)
     again(row)
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert (message(row.id).status, message(row.id).reasons) == (Status.FAILED, (Reason.PROVIDER_REFUSED,))
     assert balance() == 100
 
@@ -314,7 +315,7 @@ def test_sent_again_twice_at_once_it_goes_once(app: Flask, clinic: Clinic, line:
     results = at_once(app, *[lambda: again(row)] * 4)
     assert sorted(map(type, results), key=str) == sorted([int, Changed, Changed, Changed], key=str)
     assert balance() == 99
-    line.send([row.id, row.id], at=EVENING)
+    line.send([row.id, row.id], at=EVENING + PAUSE)
     assert len(line.taken) == 1
 
 
@@ -354,7 +355,7 @@ def test_what_staff_wrote_for_another_patient_is_not_sent_to_this_one(clinic: Cl
         appointment = store.appointments.find_appointment(session, "a")
     clinic.change(appointment, patient_id=noa.id)
     again(row)
-    line.send([row.id], at=EVENING)
+    line.send([row.id], at=EVENING + PAUSE)
     assert line.taken == [("61491570110", "Hi Noa, see you 08/05/2031 9:30am.")]
 
 
@@ -365,7 +366,7 @@ def test_sent_days_after_its_pass_it_is_found_on_the_day_it_went(app: Flask, lin
     row = becomes(Status.EXPIRED, Reason.DEADLINE_PASSED)
     later = PASS_AT + 24 * 10 * HOUR
     again(row, at=later)
-    line.send([row.id], at=later)
+    line.send([row.id], at=later + PAUSE)
     with store.reading(clinic.id) as session:
         found = list_newest(session, clinic.id, Filter(since=later - HOUR, until=later + HOUR), 50)
     assert [entry.message.id for entry in found.entries] == [row.id]
@@ -401,7 +402,7 @@ def test_all_again_sends_the_safe_ones_by_their_start_and_says_of_each_other_why
     }
     assert resent.on_their_way == 1  # whom somebody else was faster with
     assert balance() == 96
-    line.send(resent.message_ids, at=EVENING)
+    line.send(resent.message_ids, at=EVENING + PAUSE)
     assert {text[:10] for _, text in line.taken} == {"Hi Failed,", "Hi Expired"}
     assert all_again(*log.values()).message_ids == ()  # they have changed since
     assert balance() == 96

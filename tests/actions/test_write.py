@@ -11,6 +11,7 @@ from sqlalchemy import select
 from portal import store
 from portal.actions.browse_log import Asked, browse
 from portal.actions.patients import NoSuchPatient, record_opt_out
+from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.actions.sending import switch_sending
 from portal.actions.show_message import show_message
@@ -71,7 +72,7 @@ def test_a_text_is_queued_with_its_credits_and_sent_as_it_was_written(clinic: Cl
     assert balance() == 99
     line.send([id_])
     assert line.taken == [("61491570006", "Please call us.\nThank you")]
-    assert line.simulator.messages[0].ttl == 3600
+    assert line.simulator.messages[0].ttl == 3590
     assert (message(id_).status, balance()) == (Status.SENT, 99)
 
 
@@ -372,7 +373,7 @@ def test_it_goes_on_in_the_row_that_a_pass_wrote(clinic: Clinic, line: Line) -> 
     assert id_ == before.id
     run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
     assert (message(id_).status, message(id_).body) == (Status.QUEUED, "See you tomorrow.")  # no pass touches it
-    line.send([id_], at=PASS_AT + HOUR)  # nor asks the worker whether the business has reminders on
+    line.send([id_], at=PASS_AT + HOUR + PAUSE)  # nor asks the worker whether the business has reminders on
     assert line.taken == [("61491570006", "See you tomorrow.")]
     assert [event for _, event, _ in events(message(id_))] == ["not-sent", "queued-by-staff", "sent"]
 

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import redis
@@ -24,8 +25,18 @@ def test_what_a_page_recorded_waits_for_the_workers(short_tmp: Path, redis_url: 
         assert connection.llen("rq:queue:portal") == 1
 
 
+def test_what_is_to_be_sent_later_waits_for_a_pool(short_tmp: Path, redis_url: str) -> None:
+    now = datetime.now(UTC)
+    settings = settings_with(short_tmp, redis_url)
+    enqueue_now(settings, "riverside", (1,), now)
+    enqueue_now(replace(settings, vonage_base_url=None), "riverside", (2,), now)
+    with redis.Redis.from_url(redis_url) as connection:
+        assert (connection.llen("rq:queue:portal"), connection.zcard("portal:later")) == (0, 1)
+
+
 def test_without_redis_the_page_answers_all_the_same(short_tmp: Path) -> None:
-    enqueue_now(settings_with(short_tmp, "redis://127.0.0.1:1/0"), "riverside", (1,))
+    for at in (None, datetime.now(UTC)):
+        enqueue_now(settings_with(short_tmp, "redis://127.0.0.1:1/0"), "riverside", (1,), at)
 
 
 def test_what_the_provider_reports_waits_in_one_job(short_tmp: Path, redis_url: str) -> None:

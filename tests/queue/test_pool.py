@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,23 @@ def test_no_process_shares_a_socket_with_another(queue: Queue, start_pool: Start
     for one, other in combinations([pool.pid, *workers], 2):
         assert not sockets(one) & sockets(other)
     assert all(map(sockets, workers))
+
+
+def test_two_pools_enqueue_what_is_for_later_at_its_moment_and_once(
+    queue: Queue, start_pool: Start, notes: Notes
+) -> None:
+    for _ in range(2):
+        start_pool("-n", "1")
+    wait_until(lambda: len(idle_workers(queue)) == 2)
+    moment = datetime.now(UTC) + timedelta(seconds=3)
+    for id_ in range(20):
+        queue.enqueue_sends_at("p1", [id_], moment)
+    wait_until(lambda: notes("sent"))
+    assert datetime.now(UTC) >= moment
+    wait_until(lambda: len(notes("sent")) >= 20)
+    queue.enqueue_sends("p2", [1])
+    wait_until(lambda: any(practice == "p2" for practice, _, _ in notes("sent")))
+    assert sorted(ids for practice, ids, _ in notes("sent") if practice == "p1") == [[id_] for id_ in range(20)]
 
 
 def test_without_credentials_it_says_loudly_that_nothing_can_be_sent(start_pool: Start) -> None:

@@ -84,6 +84,18 @@ def test_no_message_is_no_job(queue: Queue) -> None:
     assert queue.length() == 0
 
 
+def test_what_is_for_later_is_a_job_from_its_moment_on_and_once(queue: Queue, connection: redis.Redis) -> None:
+    queue.enqueue_sends_at("p1", [1, 2], AT)
+    queue.enqueue_sends_at("p2", [3], AT + timedelta(seconds=5))
+    queue.enqueue_sends_at("p1", [4], AT - timedelta(seconds=5))
+    queue.enqueue_sends_at("p1", [4], AT + timedelta(hours=1))  # sent again: then, and not before
+    queue.enqueue_come(AT - timedelta(seconds=1))
+    assert queue.length() == 0
+    for seconds in (0, 1, 5):
+        queue.enqueue_come(AT + timedelta(seconds=seconds))
+    assert [call(job)[1] for job in stored_jobs(connection)] == [["p1", [1, 2], False], ["p2", [3], False]]
+
+
 def test_jobs_are_kept_briefly_and_never_retried(queue: Queue, connection: redis.Redis) -> None:
     queue.enqueue_pass("p1", AT)
     queue.enqueue_sends("p1", [1])

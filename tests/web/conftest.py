@@ -94,7 +94,7 @@ def enqueued(app: Flask) -> list[int]:
     """The messages that are handed to the workers by forms, which need no tokens here."""
     app.config["WTF_CSRF_ENABLED"] = False
     ids: list[int] = []
-    app.extensions["portal.enqueue_sends"] = lambda _practice, message_ids: ids.extend(message_ids)
+    app.extensions["portal.enqueue_sends"] = lambda _practice, message_ids, _at=None: ids.extend(message_ids)
     return ids
 
 

@@ -63,7 +63,7 @@ def test_it_is_taken_back_by_one_press_and_the_second_says_that_it_is(client: Fl
     assert "Take it back" not in page
     assert "Dana Owner took it back today at 10pm." in page
     assert client.post(f"{place}/take-back").status_code == 422
-    assert "<strong>It was not taken back.</strong>" in client.post(f"{place}/take-back").text
+    assert "<strong>It was withdrawn already, and does not go.</strong>" in client.post(f"{place}/take-back").text
     assert stand(clinic, 2) == (Status.CANCELLED, 99)
 
 

@@ -275,7 +275,7 @@ def test_each_safe_one_has_its_button_and_the_others_lead_to_the_message(
     assert status_of(clinic, messages["expired"].id) is Status.QUEUED
     assert enqueued == [messages["expired"].id]
     said = in_one_line(client.get("/today/worklist").text)
-    assert "Done. It goes again now." in said
+    assert "Done. It goes again in 10 seconds. Look at it, or take it back" in said
     assert "Expired Nguyen" not in said
 
 
@@ -303,7 +303,7 @@ def test_a_second_press_on_the_worklist_is_no_failure(
     path = f"/today/worklist/{id_}/send-again"
     form = {"state": field(page[page.index(path) :], "state")}
     for status, said in (
-        (Status.QUEUED, "Done. It goes again now."),
+        (Status.QUEUED, "Done. It goes again in 10 seconds."),
         (Status.QUEUED, "It went already, or is on its way."),
         (Status.DELIVERED, "It went already, or is on its way."),
     ):
@@ -333,7 +333,7 @@ def test_all_that_are_safe_go_at_once_and_the_rest_is_said(
     assert len(seen["message"]) == len(seen["state"]) == 3
     answer = client.post("/today/worklist/send-again", data=seen, headers=HTMX, follow_redirects=True)
     said = in_one_line(answer.text)
-    assert "Done. 2 texts go again now. Not sent: Missing Nguyen: No mobile number on file." in said
+    assert "Done. 2 texts go again in 10 seconds. Not sent: Missing Nguyen: No mobile number on file." in said
     assert sorted(enqueued) == sorted(messages[name].id for name in ("refused", "expired"))
     assert status_of(clinic, messages["doubt"].id) is Status.UNKNOWN
     said = in_one_line(client.post("/today/worklist/send-again", data=seen).text)  # sent twice, it goes once

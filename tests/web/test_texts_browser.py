@@ -266,6 +266,30 @@ def test_it_renews_itself_until_it_is_sent_and_says_so(open_page: Open, clinic: 
     assert asked == []
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_one_for_a_set_time_says_until_when_it_waits_and_is_taken_back(
+    open_page: Open, width: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = open_page("/patients/2/text", WIDTHS[width], scheme)
+    page.get_by_label("Your text").fill("The gym is yours on Friday at ten.")
+    page.get_by_text("Send it later, or as marketing").click()
+    page.get_by_label("When (now, if left empty)").fill("2031-05-09T09:00")
+    page.get_by_role("button", name="Send to Noah").click()
+    waits = page.locator("#again")
+    expect(waits).to_have_text("It goes at 9am on Friday 9 May: until then you can take it back.")
+    check(page, "message-waits", WIDTHS[width])
+    if scheme == "light":
+        take_picture(page, "message-waits", width)
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.locator("#lead")).to_contain_text("was withdrawn before it was sent")
+    expect(page.locator("#lead")).to_be_focused()
+    check(page, "taken back", WIDTHS[width])
+    page.get_by_role("button", name="Send it now").click()
+    expect(waits).to_contain_text(re.compile(r"It goes in \d+ seconds?: until then you can take it back\."))
+    expect(waits).to_have_text("It is on its way.")  # by itself; there is no worker
+
+
 def test_a_failed_one_goes_again_by_one_click_and_the_focus_is_on_what_became_of_it(open_page: Open) -> None:
     page = open_page("/communications/1")
     page.get_by_role("button", name="Send again").click()
@@ -329,7 +353,9 @@ def test_all_that_are_safe_go_again_after_being_asked(open_page: Open, scripts: 
     expect(page.locator("#all-again")).to_contain_text("3 texts go")
     page.get_by_role("button", name="Send these 3 again").click()
     said = page.locator("#worklist-said")
-    expect(said).to_contain_text("Done. 2 texts go again now. Not sent: Leila Haddad: No mobile number on file.")
+    expect(said).to_contain_text(
+        "Done. 2 texts go again in 10 seconds. Not sent: Leila Haddad: No mobile number on file."
+    )
     expect(said).to_be_focused()
     expect(page.locator("#worklist tbody tr")).to_have_count(2)
 
@@ -337,6 +363,10 @@ def test_all_that_are_safe_go_again_after_being_asked(open_page: Open, scripts: 
 def test_one_of_the_worklist_goes_again_in_place(open_page: Open) -> None:
     page = open_page("/")
     page.get_by_role("button", name=re.compile("Send again.*Zoë Müller")).click()
-    expect(page.locator("#worklist-said")).to_have_text("Done. It goes again now.")
+    expect(page.locator("#worklist-said")).to_contain_text(re.compile(r"Done\. It goes again in \d+ seconds?\."))
     expect(page.locator("#worklist")).not_to_contain_text("Zoë")
     expect(page.locator("h1")).to_have_count(1)
+    page.get_by_role("link", name="Look at it, or take it back").click()
+    page.get_by_role("button", name="Take it back").click()
+    expect(page.locator("#lead")).to_contain_text("The text to Zoë Müller")
+    expect(page.locator("#lead")).to_contain_text("was withdrawn before it was sent.")
