@@ -274,7 +274,8 @@ class Queue:
             self._queue.enqueue_many([_job(WATCH, (), "look for alarms")])
 
     def look(self) -> QueueSeen:
-        return QueueSeen(self.length(), self.oldest_age(), self.workers())
+        workers, expired = self._workers()
+        return QueueSeen(self.length(), self.oldest_age(), workers, expired=expired)
 
     def length(self) -> int:
         with _redis_errors():
@@ -298,7 +299,12 @@ class Queue:
         return None
 
     def workers(self) -> list[WorkerSeen]:
-        """The workers of all hosts that signed on and not off, by name.
+        """The workers of all hosts that signed on and not off, by name."""
+        return self._workers()[0]
+
+    def _workers(self) -> tuple[list[WorkerSeen], int]:
+        """And how many died so long ago that RQ has forgotten all but their names: it does so after 90 seconds, and
+        the names go only once another worker lives.
 
         Not by rq.Worker.all(), which would set this connection's timeout to seven minutes.
         """
@@ -308,9 +314,10 @@ class Queue:
                 for key in keys:
                     pipeline.hmget(key, "hostname", "pid", "state", "last_heartbeat")
                 rows = pipeline.execute()
-        return [
+        seen = [
             _seen(key, [value.decode() for value in row]) for key, row in zip(keys, rows, strict=True) if all(row)
         ]
+        return seen, sum(not any(row) for row in rows)
 
 
 def notifier(settings: Settings) -> Callable[[], None]:

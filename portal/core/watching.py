@@ -34,13 +34,15 @@ class WorkerSeen:
 
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
-    """`oldest_age`: how long the job that waits longest has waited. `workers`: those that signed on and not off.
-    `problem`: why Redis cannot be looked at, in words; then the rest is empty."""
+    """`oldest_age`: how long the job that waits longest has waited. `workers`: those that signed on and not off;
+    `expired`: how many more of these are known by name only. `problem`: why Redis cannot be looked at, in words; then
+    the rest is empty."""
 
     length: int = 0
     oldest_age: timedelta | None = None
     workers: Sequence[WorkerSeen] = ()
     problem: str | None = None
+    expired: int = 0
 
     @property
     def alive(self) -> Sequence[WorkerSeen]:
@@ -49,7 +51,7 @@ class QueueSeen:
     @property
     def lost(self) -> int:
         """Workers that neither live nor signed off."""
-        return len(self.workers) - len(self.alive)
+        return len(self.workers) - len(self.alive) + self.expired
 
 
 class Database(StrEnum):

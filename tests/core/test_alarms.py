@@ -51,6 +51,7 @@ def test_nothing_stands_where_all_is_well() -> None:
         (QueueSeen(1, MINUTE), []),
         (QueueSeen(1, 3 * MINUTE), [Code.WORKERS_GONE]),
         (QueueSeen(workers=[LOST]), [Code.WORKERS_GONE]),
+        (QueueSeen(expired=1), [Code.WORKERS_GONE]),
         (QueueSeen(workers=[LOST, ALIVE]), []),
         (QueueSeen(9, 9 * MINUTE, [ALIVE]), []),
         (QueueSeen(9, 10 * MINUTE, [ALIVE]), [Code.QUEUE_WAITS]),

@@ -239,6 +239,9 @@ def test_a_worker_without_a_sign_of_life_is_listed_as_dead(queue: Queue, connect
     connection.hset(worker.key, "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     [listed] = queue.workers()
     assert not listed.is_alive
+    connection.delete(worker.key)  # RQ lets it expire after 90 seconds
+    assert queue.workers() == []
+    assert queue.look().lost == 1
 
 
 def test_a_redis_that_does_not_answer_is_reported_in_words(settings: Settings) -> None:
