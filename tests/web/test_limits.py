@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 import waitress
 from flask import Flask
 
@@ -63,6 +64,19 @@ def test_the_count_outlives_the_web_server(counted: Settings) -> None:
     with second.app_context():
         assert attempt(second, OWNER, "10.0.0.99").status_code == 429
         db.engine.dispose()
+
+
+def test_redis_holds_nobodys_address(counted: Settings) -> None:
+    app = start(counted)
+    with app.app_context():
+        a_practice()
+        give_password(app)
+        attempt(app, OWNER)
+        db.engine.dispose()
+    with closing(redis.Redis.from_url(str(counted.redis_url))) as server:
+        keys = [str(key) for key in server.keys("*")]
+    assert any("_account" in key for key in keys)
+    assert not any("@" in key for key in keys)
 
 
 def test_an_address_is_shut_after_thirty_tries_and_others_are_not(counted: Settings) -> None:
