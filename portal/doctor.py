@@ -118,7 +118,7 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
 
 
 def _redis(settings: Settings, queue: QueueSeen) -> Iterator[Finding]:
-    start = "portal up, or python worker.py"
+    start = "portal up, or portal worker"
     if queue.problem:
         yield _mend("Redis", queue.problem, "start it, or correct PORTAL_REDIS_URL" if settings.redis_url else start)
         return
@@ -132,7 +132,7 @@ def _redis(settings: Settings, queue: QueueSeen) -> Iterator[Finding]:
     waits = f", the oldest for {lasting(queue.oldest_age)}" if queue.oldest_age else ""
     says = f"{counted(queue.length, 'job')} waiting{waits}"
     if queue.oldest_age and queue.oldest_age > LONG_WAIT:
-        yield _mend("queue", says, "start more workers (python worker.py -n 4)")
+        yield _mend("queue", says, "start more workers (portal worker -n 4)")
     else:
         yield _ok("queue", says)
 
@@ -214,7 +214,7 @@ def _polling(settings: Settings, way: Way, now: datetime) -> Iterator[Finding]:
         yield _mend(
             "reports",
             f"{why}, and the provider's records cannot be read: {error}",
-            "set VONAGE_API_KEY and VONAGE_API_SECRET, or let the provider reach PORTAL_PUBLIC_URL",
+            "mend what it says of the provider, or let the provider reach PORTAL_PUBLIC_URL",
         )
     else:
         yield _ok("reports", f"{why}: {what} are fetched from the provider's records every few minutes")
@@ -250,7 +250,7 @@ def _no_credentials() -> Finding:
 
 def _practices(health: Health, now: datetime) -> Iterator[Finding]:
     if not health.practices:
-        yield _mend("practices", "there is none", "portal import DIR")
+        yield _mend("practices", "there is none", "portal import DIR, or make one in the browser")
         return
     businesses = f"{health.businesses} business{'' if health.businesses == 1 else 'es'}"
     yield _ok("practices", f"{counted(len(health.practices), 'practice')}, {businesses}")
@@ -264,7 +264,9 @@ def _practices(health: Health, now: datetime) -> Iterator[Finding]:
                 "practices",
                 f"{practice.id}: appointments were last updated {lasting(now - practice.imported_at)} ago",
             )
-        if practice.sending != Sending.ON:
+        if practice.sending is Sending.REHEARSAL:
+            yield _note("practices", f"{practice.id} rehearses: nobody is texted", "its owner goes live")
+        elif practice.sending is not Sending.ON:
             yield _note(
                 "practices",
                 f"{practice.id}: sending is {practice.sending}",

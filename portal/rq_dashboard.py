@@ -137,7 +137,7 @@ def _looking(view: Callable[..., Any], app: Flask, settings: Settings) -> Callab
     def look(**arguments: Any) -> ResponseReturnValue:
         checked = _checked(arguments)
         if settings.redis_url is None and redis_pid(settings) is None:
-            return _away("The embedded Redis does not run: portal up, or python worker.py, starts it.")
+            return _away("The embedded Redis does not run: portal up, or portal worker, starts it.")
         try:
             app.redis_conn.ping()  # type: ignore[attr-defined]
             response = make_response(view(**checked))

@@ -73,7 +73,7 @@ def pick_practice(given: str | None) -> str:
     with store.everything() as session:
         ids = [practice.id for practice in store.practices.list_practices(session)]
     if not ids:
-        raise Failed("There is no practice yet: import one with `portal import DIR`.")
+        raise Failed("There is no practice yet: `portal import DIR` makes one, or you do in the browser.")
     if given in ids:
         return given
     if given is None and len(ids) == 1:

@@ -47,7 +47,7 @@ def test_init_makes_the_database_its_owners_only_and_then_finds_it_up_to_date(
 def test_without_a_practice_it_says_how_to_get_one(portal: Portal, command: list[str]) -> None:
     result = portal(*command)
     assert (result.code, result.out) == (1, "")
-    assert result.err == "There is no practice yet: import one with `portal import DIR`.\n"
+    assert result.err == "There is no practice yet: `portal import DIR` makes one, or you do in the browser.\n"
 
 
 def test_with_several_practices_one_is_picked_by_name(app: Flask, portal: Portal) -> None:
@@ -79,7 +79,7 @@ def test_a_bad_row_is_named_on_standard_error_and_nothing_is_imported(portal: Po
     assert result.code == 1
     assert "businesses.csv:6: timezone:" in result.err
     assert "1 problem: nothing was imported." in result.err
-    assert portal("log").err == "There is no practice yet: import one with `portal import DIR`.\n"
+    assert portal("log").err == "There is no practice yet: `portal import DIR` makes one, or you do in the browser.\n"
     nowhere = portal("import", str(tmp_path / "nowhere"))
     assert (nowhere.code, nowhere.out) == (1, "")
     assert nowhere.err

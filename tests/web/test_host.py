@@ -126,7 +126,7 @@ def test_the_page_shows_what_matters_and_nothing_of_patients(
     # The practice: credits, last pass, last update, businesses, queued, in doubt.
     assert "Riverside riverside on 98 5 minutes ago never 1 1 1" in page
     assert "harbour rehearsal 0 none never 0 0 0" in page
-    assert "none runs To mend it: portal up, or python worker.py" in page
+    assert "none runs To mend it: portal up, or portal worker" in page
     for personal in ("Ada", "Bea", "Nguyen", "491570", "0491 570", "Hi "):
         assert personal not in answer.text, personal
     assert "<script>alert" not in answer.text
