@@ -1,7 +1,7 @@
 """Appointments that show how a text reads."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,7 @@ def find_of_whom(session: Session, practice: Practice, whom: Whom, now: datetime
     return next((one.details for one in _read(session, practice, first)), None)
 
 
+_DETAILS = [field.name for field in fields(Details) if field.name != "country"]  # in the order of the columns
 _SELECT = (
     select(
         Appointment.id,
@@ -100,5 +101,13 @@ _NEXT_OF_TYPES = _next_of(_FEW, _FEW.where(Appointment.appointment_type_id.in_(b
 def _read(
     session: Session, practice: Practice, wanted: Executable, values: Mapping[str, Any] | None = None
 ) -> list[Example]:
-    found = session.execute(wanted, values)
-    return [Example(*row[:4], Details(*row[4:], country=practice.country)) for row in found]
+    return [
+        Example(
+            id_,
+            business_id,
+            type_id,
+            timezone,
+            Details(country=practice.country, **dict(zip(_DETAILS, details, strict=True))),
+        )
+        for id_, business_id, type_id, timezone, *details in session.execute(wanted, values)
+    ]

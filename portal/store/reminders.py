@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.states import RETRIED_BY_PASS, Status
@@ -54,7 +54,7 @@ def count_reach(session: Session, practice_id: str, weeks: Mapping[int, Days]) -
 
 @lru_cache(maxsize=64)
 def _reach(businesses: int) -> Select[*tuple[Any, ...]]:
-    practice = bindparam("practice")
+    practice: BindParameter[str] = bindparam("practice")
     follows = (Patient.practice_id == practice, Patient.preference.is_(None), Patient.archived.is_(False))
     of_these = _of_businesses(businesses)
     theirs = _to_come(select(func.count(Appointment.patient_id.distinct()))).join(
