@@ -196,7 +196,7 @@ class Queue:
     def enqueue_come(self, now: datetime) -> None:
         """Enqueue the sends whose moment has come; each by one of the pools, which all look once a second."""
         with _redis_errors():
-            come = self.connection.zrangebyscore(LATER, "-inf", now.timestamp(), start=0, num=BATCH)
+            come: Sequence[Any] = self.connection.zrangebyscore(LATER, "-inf", now.timestamp(), start=0, num=BATCH)
             mine = [one for one in come if self.connection.zrem(LATER, one)]
         for one in mine:
             self.enqueue_sends(*json.loads(one))
