@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from sqlalchemy import select
+
 from portal import store
 from portal.actions.broadcast_check import Checked, check
 from portal.actions.broadcast_recipients import Draft
@@ -72,10 +74,7 @@ def shown(broadcast_id: int, at: datetime = PASS_AT, practice_id: str = "riversi
 def texts(practice_id: str = "riverside") -> list[Message]:
     """By id; those that staff wrote."""
     with store.reading(practice_id) as session:
-        entries = store.communications.list_newest(
-            session, practice_id, store.communications.Filter(), 10_000
-        ).entries
-    return sorted((one.message for one in entries if one.message.own_words), key=lambda message: message.id)
+        return list(session.scalars(select(Message).where(Message.own_words).order_by(Message.id)))
 
 
 def credits(practice_id: str = "riverside") -> int:
