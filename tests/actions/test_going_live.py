@@ -81,6 +81,7 @@ def test_a_new_practice_sees_what_is_to_be_done(app: Flask) -> None:
     assert seen.is_blocked
     assert [(one.label, one.state) for one in seen.items if one.state is not State.OK] == [
         ("Provider", State.BLOCKS),
+        ("Sender", State.WARNS),  # a name, which Australia wants registered
         ("Businesses", State.WARNS),
         ("Hours", State.WARNS),
         ("Credits", State.WARNS),

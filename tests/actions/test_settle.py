@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from portal import store
 from portal.actions.deliver import deliver
+from portal.actions.queue_text import PAUSE
 from portal.actions.receipts import work_on_events
 from portal.actions.remind import run_pass
 from portal.actions.resend import send_again
@@ -186,6 +187,7 @@ def test_sent_again_what_the_records_say_of_the_first_attempt_still_counts(
     (row,) = sent([TAKEN | {"receipts": [], "ends": "delivered"}])
     clock.at = PASS_AT + timedelta(hours=2)
     send_again("riverside", row.id, state_of(row), True, DANA, clock.at)
+    clock.at += PAUSE
     simulator.plan([second])
     with closing(Gateway(Account(base_url=simulator.url), read_timeout=1)) as gateway:
         send([row.id], gateway, at=clock.at)  # type: ignore[arg-type]
