@@ -43,23 +43,24 @@ def list_named_alike(session: Session, most: int, after: tuple[int, int] | None)
     one after the pair `after` (row ids) on."""
     one, other = aliased(Patient), aliased(Patient)
     is_apart = exists().where(Apart.first_id == one.id, Apart.second_id == other.id)
+    # Most names are one patient's. To count them along an index is quicker than to look for a second of each.
+    twice = select(Patient.searched).where(Patient.searched != "", Patient.date_of_birth.is_not(None))
     found = (
         select(*_columns(one), *_columns(other))
         .join(
             other,
             and_(other.searched == one.searched, other.date_of_birth == one.date_of_birth, other.id > one.id),
         )
-        .where(one.searched != "", ~is_apart)
+        .where(~is_apart)
         .order_by(one.searched, one.id, other.id)
         .limit(most)
     )
     if after is not None:
         name = session.scalar(select(Patient.searched).where(Patient.id == after[0])) or ""
         same = and_(one.id == after[0], other.id > after[1])
-        # The first condition is what the index is asked for.
-        found = found.where(
-            one.searched >= name, or_(one.searched > name, and_(one.searched == name, or_(one.id > after[0], same)))
-        )
+        twice = twice.where(Patient.searched >= name)
+        found = found.where(or_(one.searched > name, and_(one.searched == name, or_(one.id > after[0], same))))
+    found = found.where(one.searched.in_(twice.group_by(Patient.searched).having(func.count() > 1)))
     each = len(Person._fields)
     return [(Person._make(row[:each]), Person._make(row[each:])) for row in session.execute(found)]
 
