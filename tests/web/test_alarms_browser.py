@@ -61,7 +61,7 @@ def test_from_an_alarm_to_what_mends_it(open_page: Open, scripts: bool) -> None:
     page = open_page("/", scripts=scripts)
     alarms = page.locator("#plan .alarm")
     expect(alarms).to_have_count(2)
-    expect(alarms.filter(has_text="Nothing is sent: no worker runs.")).to_contain_text("Your administrator sees this")
+    expect(alarms.filter(has_text="No text goes out at the moment.")).to_contain_text("Your administrator sees this")
     poor = alarms.filter(has_text="Credits run out with the next reminders.")
     expect(poor).to_contain_text("3 left; the reminders that go today need 9. Top up before 10am today.")
     poor.get_by_role("link", name="Top up").click()
