@@ -20,6 +20,11 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def full_name(*names: str | None) -> str:
+    """Of what there is of it; empty where there is nothing."""
+    return " ".join(name for name in names if name)
+
+
 def called(name: str | None) -> str:
     """A patient's name, or what stands for it at the beginning of a sentence."""
     return plain(name or "") or "The patient"

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, FromClause, Select, func, select, text
 from sqlalchemy.orm import Session
 
+from portal.core.phrases import full_name
 from portal.core.reasons import Reason
 from portal.core.search import Query
 from portal.core.states import Direction, Kind, Status
@@ -79,7 +80,7 @@ class Logged(Generic[AMessage]):
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
+from portal.core.phrases import full_name
 from portal.store.appointments import Appointment
 from portal.store.merges import Apart
 from portal.store.messages import Message
@@ -31,7 +32,7 @@ class Person(NamedTuple):
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full_name(self.first_name, self.last_name)
 
 
 def _columns(of: type[Patient]) -> list[Any]:

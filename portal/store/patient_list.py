@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.patient_search import Query
+from portal.core.phrases import full_name
 from portal.core.reminders import Preference
 from portal.store.merges import Merge
 from portal.store.name_index import ABOVE_ALL, find_by_name
@@ -34,7 +35,7 @@ class Line:
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full_name(self.first_name, self.last_name)
 
 
 _LINE: _Rows = select(

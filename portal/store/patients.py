@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from portal.core.numbers import LineKind, PhoneNumber, PhoneType, parse_number
 from portal.core.patient_search import backwards, searched_name
+from portal.core.phrases import full_name
 from portal.core.reminders import Preference
 from portal.store.database import Mergeable, Model, PracticeOwned, belongs_to, referable, row_id, table_of
 from portal.store.imported import Imported, update_rows
@@ -70,7 +71,7 @@ class Patient(PracticeOwned, Imported, Mergeable, Model):
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full_name(self.first_name, self.last_name)
 
 
 class PhoneRow(PracticeOwned, Imported, Model):

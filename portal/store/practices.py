@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from portal.core.phrases import full_name
 from portal.core.reminders import LeftOut, Preference, Sending
 from portal.store.database import (
     Model,
@@ -155,7 +156,7 @@ class Practitioner(PracticeOwned, Imported, Model):
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.title, self.first_name, self.last_name) if part)
+        return full_name(self.title, self.first_name, self.last_name)
 
 
 class SmsTemplate(PracticeOwned, Imported, Model):

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from portal.core.phrases import full_name
 from portal.core.states import Kind, Status
 from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, row_id
@@ -68,7 +69,7 @@ class Row:
 
     @property
     def full_name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full_name(self.first_name, self.last_name)
 
     @property
     def cancelled_at(self) -> None:
