@@ -24,6 +24,7 @@ from portal.store.changes import (
 )
 from portal.store.credits import Billed, CreditEntry
 from portal.store.practices import Practice
+from portal.store.reminders import Reach
 
 _MOST_BILLED = 20
 _FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME, TEXT_HOURS, ALARM_SHARE)
@@ -31,8 +32,7 @@ _FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME,
 
 @dataclass(frozen=True, slots=True)
 class ShownSms:
-    """`zone`: where times are shown. `to_come`: the practice's reminders of the next seven days. `followers`:
-    patients without a wish of their own. `changed`: the last time that people changed the main switch, or a setting,
+    """`zone`: where times are shown. `changed`: the last time that people changed the main switch, or a setting,
     by its field. `sender`: what is to be known of it. `entries`: the newest first; `older`: below which id there are
     more; `topped_up_by`: who did, by the entry's instant. `billed_otherwise`: the newest messages for which the
     provider bills other parts than were taken."""
@@ -40,8 +40,6 @@ class ShownSms:
     practice: Practice
     times: ReminderTimes
     zone: str | None
-    to_come: int
-    followers: int
     changed: Mapping[str, Change]
     sender: SenderCheck
     entries: Sequence[CreditEntry]
@@ -50,11 +48,17 @@ class ShownSms:
     billed_otherwise: Sequence[Billed]
 
 
-def show_sms(practice_id: str, now: datetime, most: int, before: int | None) -> ShownSms:
+def count_reach(practice: Practice, now: datetime) -> Reach:
+    """Of the reminders of the next seven days."""
+    with store.reading(practice.id) as session:
+        businesses = store.practices.list_businesses(session)
+        return store.reminders.count_reach(session, practice.id, weeks_of(practice, businesses, now))
+
+
+def show_sms(practice_id: str, most: int, before: int | None) -> ShownSms:
     """`before`: only entries with a lower id. Raises NoSuchPractice."""
     with store.reading(practice_id) as session:
         practice, businesses = store.practices.get_with_businesses(session, practice_id)
-        reach = store.reminders.count_reach(session, practice_id, weeks_of(practice, businesses, now))
         changes = store.changes.list_last(session, [(Subject.PRACTICE, None, field) for field in _FIELDS])
         entries = store.credits.list_entries(session, most + 1, before)
         billed_otherwise = store.credits.list_billed_otherwise(session, _MOST_BILLED)
@@ -63,8 +67,6 @@ def show_sms(practice_id: str, now: datetime, most: int, before: int | None) -> 
         practice,
         times_of(practice),
         businesses[0].timezone if businesses else None,
-        reach.reminders,
-        reach.followers,
         {field: change for (_, _, field), change in changes.items()},
         check_sender(practice.sender, practice.country, practice.countries),
         entries[:most],

@@ -62,7 +62,10 @@ class Change(PracticeOwned, Model):
     after: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text, default="")
 
-    __table_args__ = (Index("ix_changes_subject", "practice_id", "subject", "subject_id", "id"),)
+    __table_args__ = (
+        Index("ix_changes_subject", "practice_id", "subject", "subject_id", "id"),
+        Index("ix_changes_practice", "practice_id", "id"),
+    )
 
 
 def list_changes(

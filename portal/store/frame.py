@@ -8,15 +8,23 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.store.alarms import StandingAlarm
+from portal.store.changes import Change
 from portal.store.host import ACCOUNT_REFUSED, HostState
+from portal.store.imports import ImportRun
+from portal.store.messages import Message
+from portal.store.patients import OptOut
 from portal.store.practices import Business, NoSuchPractice, Practice, is_alone
 from portal.store.replies import Reply
+
+# Whatever staff, a pass, a patient's STOP or an import does leaves a row in one of these.
+_LEFT_BEHIND = (Change, Message, OptOut, ImportRun)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`account_refused`: see `store/host.py`. `unread`: replies. `alarms`: that stand, the practice's and the whole
-    host's, the oldest first. `is_alone`: the host serves no other practice. `zone`: the first business's."""
+    host's, the oldest first. `is_alone`: the host serves no other practice. `zone`: the first business's. `version`:
+    another once staff, a pass, a STOP or an import has done anything."""
 
     practice: Practice
     account_refused: dict[str, Any] | None
@@ -24,12 +32,17 @@ class Frame:
     alarms: Sequence[StandingAlarm]
     is_alone: bool
     zone: str | None
+    version: tuple[int | None, ...]
 
 
 def get_frame(session: Session, practice_id: str) -> Frame:
     """Raises NoSuchPractice."""
     unread = select(func.count()).select_from(Reply).where(Reply.practice_id == practice_id, Reply.read_at.is_(None))
     zone = select(Business.timezone).where(Business.practice_id == practice_id).order_by(Business.id).limit(1)
+    newest = [
+        select(table.id).where(table.practice_id == practice_id).order_by(table.id.desc()).limit(1).scalar_subquery()
+        for table in _LEFT_BEHIND
+    ]
     rows = session.execute(
         select(
             Practice,
@@ -38,6 +51,7 @@ def get_frame(session: Session, practice_id: str) -> Frame:
             is_alone(practice_id),
             zone.scalar_subquery(),
             StandingAlarm,
+            *newest,
         )
         .join(
             StandingAlarm,
@@ -52,5 +66,6 @@ def get_frame(session: Session, practice_id: str) -> Frame:
     ).all()
     if not rows:
         raise NoSuchPractice(practice_id)
-    practice, refused, count, is_alone_here, zone_name, _ = rows[0]
-    return Frame(practice, refused, count, tuple(row[5] for row in rows if row[5]), is_alone_here, zone_name)
+    practice, refused, count, is_alone_here, zone_name, _, *version = rows[0]
+    alarms = tuple(row[5] for row in rows if row[5])
+    return Frame(practice, refused, count, alarms, is_alone_here, zone_name, (practice.credits, *version))

@@ -32,6 +32,7 @@ from portal.web import (
     patients,
     practices,
     practitioners,
+    remembered,
     replies,
     sending,
     settings,
@@ -105,6 +106,7 @@ def register(app: Flask) -> None:
     app.add_url_rule("/healthz", "healthz", _healthz)
     first_run.register(app)
     access.register(app)
+    remembered.register(app)
     # After access, whose answer needs no file; before the forms' tokens, which are read with it.
     imports.register(app)
     sign_in.csrf.init_app(app)  # after access: who was signed out meanwhile is led to sign in, not refused

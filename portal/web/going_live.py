@@ -12,6 +12,7 @@ from portal.actions.rehearsal import NoSuchDay, rehearse
 from portal.actions.sending import NotConfirmed
 from portal.core.roles import Permission
 from portal.web.access import allow, who
+from portal.web.remembered import remembered
 from portal.web.setting_forms import is_confirmed
 
 pages = Blueprint("going_live", __name__, url_prefix="/going-live")
@@ -20,7 +21,7 @@ pages = Blueprint("going_live", __name__, url_prefix="/going-live")
 @pages.get("")
 @allow(Permission.SETTINGS)
 def index(problem: str = "", field: str = "") -> str:
-    seen = going_live.look_at_readiness(g.practice, _provider(), clock.now())
+    seen = remembered(going_live.look_at_readiness, _provider())
     return render_template(
         "going_live/index.html",
         seen=seen,

@@ -10,13 +10,14 @@ from portal.actions import credits, hours, practice_settings, reminder_times, se
 from portal.actions.asking import Asked
 from portal.actions.credits import CreditsRefused, OnlyTheSysadminGrants
 from portal.actions.sending import NotConfirmed
-from portal.actions.sms import show_sms
+from portal.actions.sms import count_reach, show_sms
 from portal.core.numbers import list_countries
 from portal.core.reminder_times import LEAD_DAYS, WINDOW_STARTS
 from portal.core.reminders import Preference, Sending
 from portal.core.roles import Permission
 from portal.core.senders import what_to_type
 from portal.web.access import allow, who
+from portal.web.remembered import remembered
 from portal.web.row_ids import row_id
 from portal.web.setting_forms import (
     attempt,
@@ -38,12 +39,13 @@ pages = Blueprint("settings", __name__, url_prefix="/settings")
 @allow(Permission.SETTINGS)
 def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
     before = row_id(request.args.get("before", type=int))
-    shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, before or None)
+    shown = show_sms(g.practice.id, LEDGER_PAGE, before or None)
     return render(
         "sms",
         problem,
         field,
         shown=shown,
+        reach=remembered(count_reach),
         asked=asked,
         before=before,
         earliest=hours.EARLIEST,

@@ -26,6 +26,7 @@ from portal.core.phrases import counted
 from portal.core.roles import Permission
 from portal.web.access import SIGNED_IN, allow, read_frame, who
 from portal.web.inside import inside
+from portal.web.remembered import remembered
 from portal.web.row_ids import LARGEST_ID
 
 _SAID_ELSEWHERE = frozenset({Code.NO_PASS_RAN, Code.ACCOUNT_REFUSED})
@@ -72,7 +73,7 @@ def render_worklist(said: str = "") -> str:
 @pages.get("/credits")
 @allow(Permission.READ)
 def credits() -> str:
-    return _part("credits", forecast=forecast(g.practice, clock.now()))
+    return _part("credits", forecast=remembered(forecast))
 
 
 @pages.get("/chart")

@@ -1,0 +1,60 @@
+"""What takes long to work out is kept for as long as nothing was done in the practice, and five minutes at most."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, g, request
+
+from portal import clock
+
+T = TypeVar("T")
+
+KEPT_FOR = 300  # seconds; what the worker does meanwhile without a new row, like a receipt, is seen after that
+_MOST = 1000  # of all practices
+_A_QUARTER = 15  # minutes: passes fall due when a quarter of an hour begins, in whatever zone
+
+
+class _Kept:
+    """Of one process."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[Hashable, tuple[Hashable, float, Any]] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, key: Hashable, version: Hashable) -> list[Any]:
+        """Empty where there is nothing that still holds."""
+        with self._lock:
+            kept_version, kept_at, value = self._all.get(key, (None, 0.0, None))
+        return [value] if kept_version == version and time.monotonic() - kept_at < KEPT_FOR else []
+
+    def keep(self, key: Hashable, version: Hashable, value: Any) -> None:
+        with self._lock:
+            self._all[key] = version, time.monotonic(), value
+            self._all.move_to_end(key)
+            if len(self._all) > _MOST:
+                self._all.popitem(last=False)
+
+
+def register(app: Flask) -> None:
+    app.extensions["portal.remembered"] = _Kept()
+
+
+def remembered(work: Callable[..., T], *given: Hashable) -> T:
+    """`work(practice, *given, now)`, for the practice whose page is shown: as it was worked out before, where the
+    practice is as it was then. The answer to an act works it out: the frame was read before the act."""
+    kept, now = current_app.extensions["portal.remembered"], clock.now()
+    if request.method != "GET":
+        return work(g.practice, *given, now)
+    key = (g.practice.id, work, *given)
+    quarter = now.replace(minute=now.minute - now.minute % _A_QUARTER, second=0, microsecond=0)
+    version = g.frame.version, quarter
+    found = kept.find(key, version)
+    if found:
+        value: T = found[0]
+        return value
+    value = work(g.practice, *given, now)
+    kept.keep(key, version, value)
+    return value
