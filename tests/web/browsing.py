@@ -3,15 +3,16 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import waitress
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Request
-from werkzeug.serving import make_server
+from waitress.wasyncore import close_all
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SCREENS = DOCS / "screens"
@@ -68,16 +69,17 @@ def take_picture(page: Page, name: str, width: str, part: str = "h1", *, full_pa
 
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """The address at which the pages answer."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    """The address at which the pages answer, by the web server that `portal web` has."""
+    sockets: dict[int, Any] = {}
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8, ident=None, map=sockets)
+    thread = Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.shutdown()
+        server.trigger.pull_trigger(partial(close_all, sockets))  # without one it ends
         thread.join()
-        server.server_close()
+        server.task_dispatcher.shutdown()
 
 
 class Browsing:

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Thread
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from portal import store
 from portal.actions.remind import run_pass
@@ -19,7 +17,7 @@ from portal.queue import NAME
 from portal.store.passes import MissedDay
 from tests.builders import PASS_AT, Clinic, a_practice, a_user
 from tests.hosts import Host, running
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, served, take_picture
 
 from .conftest import sign_in_browser
 from .test_rq_dashboard import PLANTED, plant
@@ -55,13 +53,8 @@ def host(settings: Settings) -> Iterator[Host]:
 
 @pytest.fixture
 def url(host: Host) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, host.app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(host.app) as url:
+        yield url
 
 
 @pytest.fixture
