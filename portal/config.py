@@ -66,9 +66,11 @@ class Settings:
         return self.vonage_base_url is not None and is_loopback(urlsplit(self.vonage_base_url).hostname)
 
 
+_CREDENTIALS = "VONAGE_API_KEY and VONAGE_API_SECRET (or VONAGE_APPLICATION_ID and VONAGE_PRIVATE_KEY)"
+SET_CREDENTIALS = f"set {_CREDENTIALS}"
 CANNOT_SEND = (
     "Nothing can be sent: the portal has no account with the text provider yet, and messages wait. The administrator "
-    "sets VONAGE_API_KEY and VONAGE_API_SECRET (or VONAGE_APPLICATION_ID and VONAGE_PRIVATE_KEY)."
+    f"sets {_CREDENTIALS}."
 )
 
 

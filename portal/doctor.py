@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import config, create_app, store
 from portal.actions.health import Health, look
 from portal.actions.settle import Way, find_way
-from portal.config import CANNOT_SEND, Settings
+from portal.config import SET_CREDENTIALS, Settings
 from portal.core.phrases import counted, lasting, listed
 from portal.core.receipts import cause
 from portal.core.reminders import Sending
@@ -92,7 +92,7 @@ def _database(settings: Settings, now: datetime) -> Generator[Finding, None, Hea
             yield _ok("database", f"{kind}, up to date")
             return health
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or type(error).__name__).strip()
+        cause = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
         yield _mend("database", f"cannot be used: {cause}", "start it, or correct PORTAL_DATABASE_URL")
         return None
     what = "is not set up" if revision is None else "is of another version of the portal"
@@ -245,7 +245,7 @@ def _alarms(settings: Settings) -> Iterator[Finding]:
 
 
 def _no_credentials() -> Finding:
-    return _mend("provider", "there are no credentials", CANNOT_SEND)
+    return _mend("provider", "there are no credentials: nothing can be sent, and messages wait", SET_CREDENTIALS)
 
 
 def _practices(health: Health, now: datetime) -> Iterator[Finding]:
@@ -282,15 +282,14 @@ def _practices(health: Health, now: datetime) -> Iterator[Finding]:
 
 def _passes(health: Health, now: datetime) -> Iterator[Finding]:
     every_minute = "let cron call `portal enqueue`, or run portal up; and see that workers run"
-    if health.last_pass_at is None:
-        if health.businesses:
-            yield _note("passes", "none has run yet", every_minute)
-    elif health.unhandled_hours:
+    if health.unhandled_hours:
         yield _mend(
             "passes",
             f"in the last day {counted(health.unhandled_hours, 'reminder hour')} of a business ended without a pass",
             every_minute,
         )
+    elif health.last_pass_at is None:
+        yield from _first_pass(health, now, every_minute)
     else:
         yield _ok(
             "passes", f"the last ran {lasting(now - health.last_pass_at)} ago, and no hour of the last day was missed"
@@ -303,6 +302,18 @@ def _passes(health: Health, now: datetime) -> Iterator[Finding]:
             f"{practice_id}, business {business}: none ran on {day}; {counted(appointments, 'appointment')} unmet",
             f"portal log --status not-sent --practice {practice_id}",
         )
+
+
+def _first_pass(health: Health, now: datetime, every_minute: str) -> Iterator[Finding]:
+    """Just after the start all is well, though nothing has run."""
+    if not health.businesses:
+        return
+    if health.first_due_at is None:
+        yield _note("passes", "none has run yet, nor has the schedule", every_minute)
+    elif health.first_due_at <= now:
+        yield _note("passes", "none has run yet; the first is due now", "wait a minute; then see that workers run")
+    else:
+        yield _ok("passes", f"none was due yet; the first comes in {lasting(health.first_due_at - now)}")
 
 
 def _messages(health: Health, settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.core.alarms import LateBusiness
 from portal.core.states import Status
-from portal.core.timing import PASSES_A_DAY, PassHour, local
+from portal.core.timing import PASSES_A_DAY, PassHour, day_passes, local, pass_hour
 from portal.core.watching import Passes
-from portal.store.health import PracticeFigures
+from portal.store.health import PracticeFigures, Watched
 from portal.store.passes import Pass
 
 RECENT = timedelta(hours=24)
@@ -26,12 +26,14 @@ _PASSES = 10
 class Health:
     """`unhandled_hours`: businesses' hours of the last day that ended without a pass. `late`: those whose
     newest hour is one of them, by practice. `missed_days`: (practice, business, local date, appointments) of the last
-    three days. `passes`: the newest first."""
+    three days. `passes`: the newest first. `first_due_at`: while none has run, when the first is due, `now` where one
+    is; None where the schedule has never run."""
 
     practices: Sequence[PracticeFigures]
     businesses: int
     passes: Sequence[Pass]
     last_pass_at: datetime | None
+    first_due_at: datetime | None
     unhandled_hours: int
     late: Mapping[str, Sequence[LateBusiness]]
     missed_days: Sequence[tuple[str, str, date, int]]
@@ -56,12 +58,14 @@ def look(now: datetime) -> Health:
     with store.everything() as session:
         figures = store.health.get_figures(session, now)
         practices = store.health.list_practice_figures(session)
-        businesses, unhandled_hours, late = _look_at_hours(session, now)
+        businesses = store.health.list_businesses_watched(session)
+        unhandled_hours, late = _look_at_hours(session, businesses, now)
         return Health(
             practices=practices,
-            businesses=businesses,
+            businesses=len(businesses),
             passes=store.passes.list_passes(session, _PASSES),
             last_pass_at=figures.last_pass_at,
+            first_due_at=None if figures.last_pass_at else _first_due_at(businesses, now),
             unhandled_hours=unhandled_hours,
             late=late,
             missed_days=store.health.list_missed_days(session, (now - _LOOK_BACK).date()),
@@ -78,10 +82,25 @@ def count_recent(now: datetime) -> dict[Status, int]:
         return store.health.count_recent(session, now - RECENT)
 
 
-def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, dict[str, list[LateBusiness]]]:
-    """How many businesses there are; how many of their pass hours ended within the last 24, while the business
-    was watched, and no pass handled them; those that no pass has met since, by practice."""
-    businesses = store.health.list_businesses_watched(session)
+def _first_due_at(businesses: Sequence[Watched], now: datetime) -> datetime | None:
+    clocks = {(one.timezone, one.window_start) for one in businesses if one.since}
+    return min((_next_hour_at(now, *clock) for clock in clocks), default=None)
+
+
+def _next_hour_at(now: datetime, zone_name: str, window_start: int) -> datetime:
+    """When a pass hour next begins; `now` within one."""
+    if pass_hour(now, zone_name, window_start):
+        return now
+    today = local(now, zone_name).date()
+    begins = (at for days in range(3) for at in day_passes(today + timedelta(days), zone_name, window_start))
+    return next(at for at in begins if at > now)
+
+
+def _look_at_hours(
+    session: Session, businesses: Sequence[Watched], now: datetime
+) -> tuple[int, dict[str, list[LateBusiness]]]:
+    """How many of their pass hours ended within the last 24, while the business was watched, and no pass handled
+    them; those that no pass has met since, by practice."""
     kinds = {(one.timezone, one.window_start) for one in businesses}
     clocks = {kind: _pass_hours(now, *kind) for kind in kinds}
     handled = store.passes.list_handled_hours(session, {hour for hours in clocks.values() for hour in hours})
@@ -100,7 +119,7 @@ def _look_at_hours(session: Session, now: datetime) -> tuple[int, int, dict[str,
             unmet = met.index(True) if True in met else len(met)
             since = hours[watched[unmet - 1]]
             late.setdefault(one.practice_id, []).append(LateBusiness(one.name, one.timezone, since))
-    return len(businesses), unhandled, late
+    return unhandled, late
 
 
 def _pass_hours(now: datetime, zone_name: str, window_start: int) -> dict[PassHour, datetime]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 from dataclasses import replace
+from datetime import datetime, timedelta
 from fcntl import ioctl
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import select, text
 
 from portal import store
 from portal.actions.account import account_refused
+from portal.actions.due import watch_new_businesses
 from portal.actions.remind import run_pass
 from portal.config import CANNOT_SEND, Settings
 from portal.core.states import Status
@@ -172,11 +174,12 @@ def on_a_terminal(settings: Settings, width: int, *command: str) -> str:
 # --- the doctor ---------------------------------------------------------------------------------------------
 
 
-def findings(settings: Settings) -> dict[str, list[tuple[Level, str]]]:
+def findings(settings: Settings, at: datetime = PASS_AT) -> dict[str, list[tuple[Level, str]]]:
     found: dict[str, list[tuple[Level, str]]] = {}
-    for finding in examine(settings, PASS_AT):
+    for finding in examine(settings, at):
         found.setdefault(finding.about, []).append((finding.level, finding.says))
         assert bool(finding.mend) or finding.level is not Level.MEND
+        assert "\n" not in finding.says + finding.mend
     return found
 
 
@@ -228,6 +231,21 @@ def test_the_doctor_sees_hours_without_a_pass(app: Flask, settings: Settings) ->
     run_pass(clinic.id, PASS_AT.replace(day=6), PASS_AT.replace(day=6))
     found = findings(settings)
     assert any("5 reminder hours" in says for level, says in found["passes"] if level is Level.MEND)
+
+
+def test_the_doctor_is_calm_while_no_pass_can_have_run(app: Flask, settings: Settings) -> None:
+    clinic = Clinic(business={"watched_since": None})
+    assert findings(settings)["passes"] == [(Level.NOTE, "none has run yet, nor has the schedule")]
+    watch_new_businesses(PASS_AT - timedelta(minutes=40))
+    for minutes, level, says in (
+        (-40, Level.OK, "none was due yet; the first comes in 40 minutes"),
+        (1, Level.NOTE, "none has run yet; the first is due now"),
+        (60, Level.MEND, "in the last day 1 reminder hour of a business ended without a pass"),
+        (20 * 60, Level.MEND, "in the last day 6 reminder hours of a business ended without a pass"),
+    ):
+        assert findings(settings, PASS_AT + timedelta(minutes=minutes))["passes"] == [(level, says)]
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert findings(settings)["passes"][0][1].startswith("the last ran ")
 
 
 @SQLITE
