@@ -80,10 +80,11 @@ def draw(mode: Mode) -> tuple[int, str, int]:
             .where(PhoneRow.type == PhoneType.HOME, PhoneRow.kind == LineKind.MOBILE)
             .where(PhoneRow.e164.startswith("+61"))  # the practice sends to no other country
             .where(Message.status == Status.NOT_SENT)
-            .order_by(PhoneRow.id)
+            .order_by(PhoneRow.position.desc(), PhoneRow.id.desc())
         ).all()
-        alone = [row for row in rows if row[2].reasons == (Reason.NO_MOBILE_NUMBER,)]
-        number, patient, message = chance("tidy-up", mode).choice(alone)
+        # Whoever has two such numbers is listed with the first.
+        alone = {row[2].id: row for row in rows if row[2].reasons == (Reason.NO_MOBILE_NUMBER,)}
+        number, patient, message = chance("tidy-up", mode).choice(list(alone.values()))
         return number.id, patient.full_name, message.id
 
 
