@@ -150,8 +150,7 @@ def mark_unread(practice_id: str, message_id: int) -> None:
     """Raises NoSuchReply."""
     with store.transaction(practice_id) as session:
         store.practices.lock_practice(session, practice_id)
-        reply = _get(session, message_id).reply
-        reply.read_at = reply.read_by = reply.read_by_id = None
+        _unmark(_get(session, message_id).reply)
 
 
 def mark_answered(session: Session, patient_id: int, message_ids: Collection[int], who: Who, now: datetime) -> None:
@@ -160,6 +159,12 @@ def mark_answered(session: Session, patient_id: int, message_ids: Collection[int
     for reply in store.inbox.list_unread_among(session, patient_id, message_ids):
         if not reply.meaning.declines:
             _mark(reply, who, now)
+
+
+def unmark_answered(session: Session, patient_id: int, written_at: datetime) -> None:
+    """What a text answered that was written then and is taken back. The practice is locked."""
+    for reply in store.inbox.list_read_at(session, patient_id, written_at):
+        _unmark(reply)
 
 
 def _get(session: Session, message_id: int) -> Row:
@@ -171,6 +176,10 @@ def _get(session: Session, message_id: int) -> Row:
 
 def _mark(reply: Reply, who: Who, now: datetime) -> None:
     reply.read_at, reply.read_by, reply.read_by_id = now, who.name, who.user_id
+
+
+def _unmark(reply: Reply) -> None:
+    reply.read_at = reply.read_by = reply.read_by_id = None
 
 
 # --- how the portal answers -------------------------------------------------------------------------------------

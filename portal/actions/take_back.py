@@ -3,12 +3,14 @@
 from datetime import datetime
 
 from portal import store
+from portal.actions.replies import unmark_answered
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.stop import Stop, stop_messages
+from portal.actions.worklist import open_again
 from portal.actions.write import Writer, refuse_others_patients
 from portal.core.again import TAKEN
 from portal.core.reasons import Reason
-from portal.core.states import Status
+from portal.core.states import Kind, Status
 from portal.store.messages import Message
 
 
@@ -37,8 +39,11 @@ def may_take_back(message: Message) -> bool:
 
 
 def take_back(practice_id: str, message_id: int, writer: Writer, now: datetime) -> None:
-    """Withdraw it; its credits come back. What the patient may have from an attempt before is in doubt again, and
-    stays paid. Raises MayNotSend, NoSuchMessage, TooLate."""
+    """Withdraw it; its credits come back. What it answered is unread again, what it stood in the place of is to be
+    dealt with again. What the patient may have from an attempt before is in doubt again, and stays paid.
+
+    Raises MayNotSend, NoSuchMessage, TooLate.
+    """
     with store.transaction(practice_id) as session:
         store.practices.lock_practice(session, practice_id)
         message = store.messages.find_message(session, message_id)
@@ -57,3 +62,6 @@ def take_back(practice_id: str, message_id: int, writer: Writer, now: datetime) 
             was_in_doubt=message.was_in_doubt,
         )
         stop_messages(session, practice_id, [stop], now)
+        if message.kind is Kind.MANUAL and message.patient_id is not None:
+            unmark_answered(session, message.patient_id, message.created_at)
+            open_again(session, message.patient_id, message.created_at, writer.who, now)

@@ -28,6 +28,8 @@ _DAYS = 4
 _MOST = 300
 MOST_SHOWN = 50
 _STOPPED = (Status.FAILED, Status.UNDELIVERED, Status.UNKNOWN, Status.EXPIRED, Status.NOT_SENT)
+# And a reminder that was withdrawn although its appointment stands: taken back, or before it was un-cancelled.
+_LISTED = (*_STOPPED, Status.CANCELLED)
 # What staff can mend, of what was decided. A wish is respected, and what the practice switched off is no mishap.
 _MENDABLE = frozenset(
     {
@@ -44,6 +46,7 @@ _MENDABLE = frozenset(
 DECLINES = tuple(meaning for meaning in Meaning if meaning.declines)
 _DEALT_WITH = "worklist"
 _OPEN, _DONE = "to deal with", "dealt with"
+_HOLDS_NO_MORE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def look_at_worklist(practice: Practice, now: datetime) -> Worklist:
     since = now - timedelta(days=max(_DAYS, practice.lead_days + 1))
     with store.reading(practice.id) as session:
         clocks = {clock.id: clock for clock in read_times(session, practice).clocks}
-        rows = store.worklist.list_stopped(session, _STOPPED, since, now, _MOST)
+        rows = store.worklist.list_stopped(session, _LISTED, since, now, _MOST)
         declined = store.inbox.list_unread_meaning(session, DECLINES, MOST_SHOWN)
     days = _DueDays(practice, clocks, now)
     stands = [row for row in rows if _is_mishap(row, practice) and not _is_tried_again(row, days)]
@@ -135,11 +138,25 @@ def mark_dealt_with(practice_id: str, message_id: int, who: Who, now: datetime) 
 
 
 def mark_replaced(session: Session, message_id: int, patient_id: int, who: Who, now: datetime) -> None:
-    """Another text went in its place. Anything but a message to this patient that stopped is left. The practice is
-    locked."""
+    """Another text went in its place, or in that of what it had replaced before it was taken back. Anything but a
+    message to this patient that stopped is left. The practice is locked."""
     message = store.messages.find_message(session, message_id)
-    if message is not None and message.patient_id == patient_id and message.status in _STOPPED:
+    if message is None or message.patient_id != patient_id:
+        return
+    if message.status in _STOPPED:
         _mark(session, message, who, now)
+    elif message.status is Status.CANCELLED:
+        for _, replaced in store.worklist.list_marks_of(session, patient_id, message.created_at):
+            _mark(session, replaced, who, now)
+
+
+def open_again(session: Session, patient_id: int, written_at: datetime, who: Who, now: datetime) -> None:
+    """What a text stood in the place of that was written then and is taken back. The mark stays, and holds no more:
+    by its instant the next text finds what it replaces. The practice is locked."""
+    for mark, message in store.worklist.list_marks_of(session, patient_id, written_at):
+        if mark.state == state_of(message):
+            mark.state = _HOLDS_NO_MORE
+            note_change(session, who, now, Subject.MESSAGE, message.id, _DEALT_WITH, _DONE, _OPEN)
 
 
 def _mark(session: Session, message: Message, who: Who, now: datetime) -> None:

@@ -71,6 +71,12 @@ def list_unread_among(session: Session, patient_id: int, message_ids: Collection
     ).all()
 
 
+def list_read_at(session: Session, patient_id: int, at: datetime) -> Sequence[Reply]:
+    """The patient's that were marked as read at that instant."""
+    read = select(Reply).join(Message, Message.id == Reply.message_id)
+    return session.scalars(read.where(Message.patient_id == patient_id, Reply.read_at == at)).all()
+
+
 def find_message_of(session: Session, opt_out_id: int) -> tuple[bool, int | None]:
     """Whether there is such an opt-out, and the id of the message that made it."""
     made = select(OptOut.id, Reply.message_id).join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)

@@ -116,7 +116,8 @@ def _few(is_recent: ColumnElement[bool]) -> Select[int]:
             Message.status.in_(bindparam("statuses", expanding=True)),
             Message.kind.in_((Kind.REMINDER, Kind.MANUAL)),
             or_(
-                Appointment.id.is_(None),
+                # What staff had written and took back themselves is no news.
+                Appointment.id.is_(None) & (Message.status != Status.CANCELLED),
                 (Appointment.starts_at > _NOW)
                 & Appointment.cancelled_at.is_(None)
                 & (Message.revision.is_(None) | (Message.revision == Appointment.revision)),
@@ -163,6 +164,15 @@ def delete_marks(session: Session, message_ids: Collection[int]) -> None:
     """They are in hand again: what becomes of them is news, also where it is what became of them before."""
     if message_ids:
         session.execute(delete(DealtWith).where(DealtWith.message_id.in_(message_ids)))
+
+
+def list_marks_of(session: Session, patient_id: int, at: datetime) -> list[tuple[DealtWith, Message]]:
+    """Those that were made at that instant, of the patient's messages."""
+    marks = select(DealtWith, Message).join(Message, Message.id == DealtWith.message_id)
+    return [
+        (mark, message)
+        for mark, message in session.execute(marks.where(Message.patient_id == patient_id, DealtWith.at == at))
+    ]
 
 
 def find_mark(session: Session, message_id: int) -> DealtWith | None:

@@ -1,11 +1,14 @@
 """What staff write to a patient answers what the patient wrote."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from portal import store
-from portal.actions.replies import look_at_inbox
+from portal.actions.replies import look_at_inbox, mark_read
+from portal.actions.take_back import take_back
 from portal.actions.worklist import look_at_worklist
 from portal.actions.write import TextProblem, open_composer
 from portal.store.appointments import Appointment
@@ -14,6 +17,7 @@ from tests.builders import Clinic
 from .by_staff import DANA, patient, write
 from .replies import LATER, comes_in, remind, reply_of
 
+MINUTE = timedelta(minutes=1)
 BEN = "+61491570110"
 
 
@@ -51,6 +55,16 @@ def test_what_came_after_the_form_was_opened_and_who_cannot_come_stay_unread(cli
     with store.reading(clinic.id) as session:
         practice = store.practices.get_practice(session, clinic.id)
     assert [row.message.id for row in look_at_worklist(practice, LATER).declined] == [declined.message_id]
+
+
+def test_taken_back_it_answers_nothing(clinic: Clinic) -> None:
+    before, answered = comes_in("Where are you?"), comes_in("Is parking free?")
+    mark_read(clinic.id, before.message_id, DANA.who, LATER - MINUTE)
+    id_ = write(at=LATER, answers=shown())
+    assert look_at_inbox(clinic.id, LATER).unread == 0
+    take_back(clinic.id, id_, DANA, LATER)
+    assert (reply_of(answered).read_at, reply_of(answered).read_by) == (None, None)
+    assert reply_of(before).read_by == "Dana"
 
 
 def test_a_form_that_is_refused_or_comes_twice_answers_nothing(clinic: Clinic) -> None:

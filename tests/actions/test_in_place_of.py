@@ -5,11 +5,14 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from portal import store
 from portal.actions.patients import record_consent, withdraw_consent
 from portal.actions.sweep import sweep
-from portal.actions.worklist import look_at_worklist
+from portal.actions.take_back import take_back
+from portal.actions.worklist import look_at_worklist, mark_dealt_with
 from portal.actions.write import CannotGo, open_composer
 from portal.core.broadcasts import Purpose, Whom
+from portal.store.changes import Subject
 from tests.builders import PASS_AT, Clinic
 
 from .broadcasting import press, texts
@@ -28,6 +31,34 @@ def test_the_one_that_stopped_leaves_the_worklist(clinic: Clinic) -> None:
     assert sweep(PASS_AT + HOUR) == 2
     write("Please call us today.", at=PASS_AT + HOUR, in_place_of=first)
     assert open_and_done(clinic) == ([other], [first])
+
+
+def test_it_is_back_once_what_went_in_its_place_is_taken_back(clinic: Clinic) -> None:
+    first, other = write(), write("Bring your scans, please.")
+    assert sweep(PASS_AT + HOUR) == 2
+    mark_dealt_with(clinic.id, other, DANA.who, PASS_AT)
+    instead = write("Please call us today.", at=PASS_AT + HOUR, in_place_of=first)
+    assert open_and_done(clinic)[0] == []
+    take_back(clinic.id, instead, DANA, PASS_AT + HOUR)
+    assert open_and_done(clinic) == ([first], [other])
+    with store.reading(clinic.id) as session:
+        changes = store.changes.list_changes(session, Subject.MESSAGE, first)
+    assert [(one.before, one.after) for one in changes] == [
+        ("dealt with", "to deal with"),
+        ("to deal with", "dealt with"),
+    ]
+
+
+def test_what_goes_in_the_place_of_what_was_taken_back_replaces_the_same(clinic: Clinic) -> None:
+    first, at = write(), PASS_AT + HOUR
+    assert sweep(at) == 1
+    instead = first
+    for _ in range(3):
+        at += timedelta(minutes=1)
+        instead = write("Please call us today.", at=at, in_place_of=instead)
+        assert open_and_done(clinic) == ([], [first])
+        take_back(clinic.id, instead, DANA, at)
+        assert open_and_done(clinic) == ([first], [])
 
 
 def test_what_went_or_is_another_patients_or_is_not_there_is_left(clinic: Clinic, line: Line) -> None:

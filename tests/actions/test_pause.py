@@ -7,9 +7,11 @@ from flask import Flask
 
 from portal import store
 from portal.actions.queue_text import PAUSE
+from portal.actions.remind import run_pass
 from portal.actions.show_message import show_message
 from portal.actions.sweep import take_due
 from portal.actions.take_back import TooLate, take_back
+from portal.actions.worklist import look_at_worklist
 from portal.actions.write import CannotGo
 from portal.core.phrases import coming
 from portal.core.reasons import Reason
@@ -92,6 +94,36 @@ def test_too_late_or_twice_is_said_in_words(clinic: Clinic, status: Status, says
             row.reasons, row.charged = (Reason.WITHDRAWN,), 0
     assert why_too_late(id_) == says
     assert balance() == before
+
+
+def test_a_reminder_taken_back_that_no_pass_takes_up_again_is_to_be_dealt_with(clinic: Clinic, line: Line) -> None:
+    row = becomes(Status.FAILED, Reason.NO_CREDITS)
+    assert open_ones(EVENING) == [row.id]
+    again(row)
+    assert open_ones(EVENING) == []
+    take_back(clinic.id, row.id, DANA, EVENING)
+    assert open_ones(EVENING) == [row.id]
+
+
+def test_a_reminder_taken_back_that_the_next_pass_takes_up_again_is_not(clinic: Clinic, line: Line) -> None:
+    visit = clinic.book("b")
+    id_ = write(to="b", appointment_id=visit.id)
+    take_back(clinic.id, id_, DANA, PASS_AT)
+    assert open_ones(PASS_AT) == []
+    assert run_pass(clinic.id, PASS_AT + HOUR, PASS_AT + HOUR)
+    assert (message(id_).status, message(id_).written_by) == (Status.QUEUED, None)
+
+
+def test_a_text_of_staffs_own_that_they_took_back_is_nothing_to_deal_with(clinic: Clinic) -> None:
+    take_back(clinic.id, write(), DANA, PASS_AT)
+    assert open_ones(PASS_AT) == []
+
+
+def open_ones(at: datetime) -> list[int]:
+    """What is to be dealt with."""
+    with store.reading("riverside") as session:
+        practice = store.practices.get_practice(session, "riverside")
+    return [one.message.id for one in look_at_worklist(practice, at).open]
 
 
 def test_its_page_says_in_how_many_seconds_it_goes(clinic: Clinic) -> None:

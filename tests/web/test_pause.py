@@ -14,6 +14,7 @@ from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
 from portal.core.states import Status
 from portal.store.messages import Message
+from tests.actions.by_staff import a_line, patient
 from tests.builders import PASS_AT, Clinic
 
 from .patients import HTMX, in_one_line
@@ -103,6 +104,19 @@ def test_too_late_is_said_in_words(client: FlaskClient, clinic: Clinic, status: 
     assert answer.status_code == 422
     assert f"<strong>Too late to take it back: {says}.</strong>" in answer.text
     assert stand(clinic) == (status, 99)
+
+
+def test_stopped_before_it_goes_its_page_says_why_and_keeps_the_words(client: FlaskClient, clinic: Clinic) -> None:
+    place = send(client, "Please call us.").location
+    clinic.change(patient(), archived=True)
+    with a_line() as line:
+        line.send([1], at=clock.now() + PAUSE)
+        assert line.taken == []
+    answer = client.get(place)
+    assert (answer.status_code, stand(clinic)) == (200, (Status.NOT_SENT, 100))
+    page = in_one_line(answer.text)
+    assert "Mia Nguyen was not texted: the patient is archived." in page
+    assert "The text Please call us. Written by Dana Owner · no credits taken" in page
 
 
 def test_what_was_taken_back_goes_now_by_a_button_that_says_so_or_is_changed_first(
