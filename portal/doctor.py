@@ -1,6 +1,7 @@
 """Checks every setting, server and credential, and says what to mend. Holds nothing of any patient."""
 
 import os
+import shutil
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -27,6 +28,7 @@ from portal.sms.session import AccountError
 
 LONG_WAIT = timedelta(minutes=5)
 _LOW_BALANCE = 5.0  # euros
+_LOW_DISK = 200 * 2**20  # bytes
 
 
 def _ok(about: str, says: str) -> Finding:
@@ -113,6 +115,9 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
         yield _mend("data directory", f"others can reach {inside}", f"chmod -R go-rwx {settings.data_dir}")
     elif not os.access(settings.data_dir, os.W_OK):
         yield _mend("data directory", f"{settings.data_dir} cannot be written", "give it to the user of the portal")
+    elif (free := shutil.disk_usage(settings.data_dir).free) < _LOW_DISK:
+        says = f"{settings.data_dir}: {free // 2**20} MB are left on its disk; on a full one nothing is sent"
+        yield _mend("data directory", says, "make room there")
     else:
         yield _ok("data directory", f"{settings.data_dir}, its owner's only")
 

@@ -66,8 +66,8 @@ def counters_address(settings: Settings) -> str:
 
 def stop_redis(settings: Settings) -> bool:
     """End the embedded server; its data stays. Returns whether one was running."""
-    if not settings.data_dir.is_dir():
-        return False
+    if not redis_pid(settings) and not os.access(settings.data_dir, os.W_OK):
+        return False  # nor can one be starting
     with _starting(settings):
         pid = redis_pid(settings)
         if not pid:

@@ -66,6 +66,7 @@ class Worker(rq.Worker):
 
     def maintain_heartbeats(self, job: rq.job.Job, execution: Execution) -> None:
         try:
+            self._sign_on_again()
             super().maintain_heartbeats(job, execution)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             # RQ would end here and leave the job running without a worker.
@@ -73,11 +74,19 @@ class Worker(rq.Worker):
 
     def run_maintenance_tasks(self) -> None:
         """The sweep too: a retry that is due in seconds must not wait for cron, which may call once an hour."""
+        self._sign_on_again()
         super().run_maintenance_tasks()
         ours = queue.Queue(self.connection)
         ours.enqueue_sweep()
         if ours.may_watch():
             ours.enqueue_watch()
+
+    def _sign_on_again(self) -> None:
+        """A Redis that was emptied, or was away for longer than it keeps a worker, would count this one as none."""
+        if not self.connection.hexists(self.key, "birth"):
+            self.connection.delete(self.key)  # a heartbeat may have left half of it
+            self.register_birth()
+            self.set_state(self.get_state())
 
     def subscribe(self) -> None:
         """No commands through Redis, and no thread that could hold a lock while the worker forks."""
@@ -90,6 +99,7 @@ class Pool(WorkerPool):
         self.settings = settings
         self.was_stopped = False
         self.have_been_told = False
+        self.is_redis_away = False
         connection = queue.connect(settings)
         self.jobs = queue.Queue(connection)
         super().__init__([queue.NAME], connection=connection, num_workers=count)
@@ -118,7 +128,13 @@ class Pool(WorkerPool):
                 ensure_redis(self.settings)
             self.jobs.enqueue_come(clock.now())
         except (RedisUnavailable, ConfigError) as error:
-            log.error("%s", error)
+            if not self.is_redis_away:  # looked at each second, and said once
+                log.error("%s", error)
+            self.is_redis_away = True
+        else:
+            if self.is_redis_away:
+                log.info("Redis answers again.")
+            self.is_redis_away = False
         if not respawn:
             # A burst's worker leaves when the queue is empty; the other's job may have filled it since.
             respawn = self.jobs.length() > 0

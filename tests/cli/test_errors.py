@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -253,6 +254,27 @@ def test_the_doctor_sees_what_others_can_read(app: Flask, settings: Settings) ->
     (settings.data_dir / "secret_key").write_text("x")
     (settings.data_dir / "secret_key").chmod(0o644)
     assert findings(settings)["data directory"][0][0] is Level.MEND
+
+
+@SQLITE
+def test_the_doctor_sees_a_disk_that_is_nearly_full(
+    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.data_dir.chmod(0o700)
+    assert findings(settings)["data directory"][0][0] is Level.OK
+    usage = shutil.disk_usage(settings.data_dir)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3 * 2**20))
+    [(level, says)] = findings(settings)["data directory"]
+    assert level is Level.MEND
+    assert "3 MB are left on its disk" in says
+
+
+@SQLITE
+def test_what_cannot_be_written_is_no_trouble_to_portal_down(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.embedded.os.access", lambda *_: False)
+    monkeypatch.setattr("portal.embedded._starting", lambda _: pytest.fail("it would write there"))
+    result = portal("down")
+    assert (result.code, result.out) == (0, "Nothing was running here.\n")
 
 
 @SQLITE

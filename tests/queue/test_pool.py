@@ -1,10 +1,12 @@
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -14,9 +16,9 @@ import pytest
 import redis
 
 from portal.config import CANNOT_SEND, Settings
-from portal.embedded import redis_pid, stop_redis
-from portal.pool import Worker
-from portal.queue import SEND, Job, Queue
+from portal.embedded import ensure_redis, redis_pid, stop_redis
+from portal.pool import Pool, Worker
+from portal.queue import SEND, Job, Queue, reach
 
 from .conftest import Program, is_alive, session_pids, wait_until
 
@@ -200,6 +202,46 @@ def test_workers_outlive_a_redis_that_does_not_answer_for_long(
     queue.enqueue_sends("p1", [1])
     wait_until(lambda: notes("sent"))
     assert pool.process.poll() is None
+
+
+def test_a_worker_is_counted_again_after_redis_was_emptied(queue: Queue, connection: redis.Redis) -> None:
+    """Also one that has a job in hand, which may last for hours."""
+    worker = Worker("w1", connection)
+    worker.register_birth()
+    queue.enqueue_sends("p1", [1])
+    job = Job.fetch(connection.lindex("rq:queue:portal", 0).decode(), connection=connection, serializer="json")
+    execution = worker.prepare_execution(job)
+    for live_on in (worker.run_maintenance_tasks, lambda: worker.maintain_heartbeats(job, execution)):
+        connection.flushall()
+        worker.heartbeat()
+        assert queue.workers() == []
+        live_on()
+        [seen] = queue.look().alive
+        assert (seen.name, seen.state, queue.look().lost) == ("w1", "busy", 0)
+
+
+def test_that_redis_is_away_and_back_is_said_once(
+    settings: Settings, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pool looks each second."""
+    monkeypatch.setattr(Pool, "_install_signal_handlers", lambda pool: None)  # they are the test run's
+    given = replace(settings, redis_url=f"unix://{settings.socket_path}")
+    pool = Pool(given, 0)
+    pool.jobs = Queue(reach(given))
+    caplog.set_level(logging.INFO, "portal.pool")
+    for _ in range(2):
+        pool.check_workers()
+        assert caplog.messages == []
+        stop_redis(settings)
+        for _ in range(3):
+            pool.check_workers()
+        ensure_redis(settings)
+        for _ in range(3):
+            pool.check_workers()
+        away, back = caplog.messages
+        assert away.startswith("Redis: ")
+        assert back == "Redis answers again."
+        caplog.clear()
 
 
 def test_a_worker_whose_heartbeat_fails_stays_with_its_job(settings: Settings, queue: Queue) -> None:
