@@ -24,7 +24,9 @@ from portal.store.changes import (
 )
 from portal.store.credits import Billed, CreditEntry
 from portal.store.practices import Practice
-from portal.store.reminders import Reach
+from portal.store.reminders import Days, Reach
+
+Weeks = tuple[tuple[int, Days], ...]  # by business
 
 _MOST_BILLED = 20
 _FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME, TEXT_HOURS, ALARM_SHARE)
@@ -32,14 +34,15 @@ _FIELDS = (SENDING, REMINDER_TIMES, DEFAULT_PREFERENCE, SENDER, COUNTRIES, NAME,
 
 @dataclass(frozen=True, slots=True)
 class ShownSms:
-    """`zone`: where times are shown. `changed`: the last time that people changed the main switch, or a setting,
-    by its field. `sender`: what is to be known of it. `entries`: the newest first; `older`: below which id there are
-    more; `topped_up_by`: who did, by the entry's instant. `billed_otherwise`: the newest messages for which the
-    provider bills other parts than were taken."""
+    """`zone`: where times are shown. `weeks`: the days of each business's reminders of the next seven. `changed`: the
+    last time that people changed the main switch, or a setting, by its field. `sender`: what is to be known of it.
+    `entries`: the newest first; `older`: below which id there are more; `topped_up_by`: who did, by the entry's
+    instant. `billed_otherwise`: the newest messages for which the provider bills other parts than were taken."""
 
     practice: Practice
     times: ReminderTimes
     zone: str | None
+    weeks: Weeks
     changed: Mapping[str, Change]
     sender: SenderCheck
     entries: Sequence[CreditEntry]
@@ -48,14 +51,13 @@ class ShownSms:
     billed_otherwise: Sequence[Billed]
 
 
-def count_reach(practice: Practice, now: datetime) -> Reach:
-    """Of the reminders of the next seven days."""
+def count_reach(practice: Practice, weeks: Weeks, _now: datetime) -> Reach:
+    """Of the reminders of these days."""
     with store.reading(practice.id) as session:
-        businesses = store.practices.list_businesses(session)
-        return store.reminders.count_reach(session, practice.id, weeks_of(practice, businesses, now))
+        return store.reminders.count_reach(session, practice.id, dict(weeks))
 
 
-def show_sms(practice_id: str, most: int, before: int | None) -> ShownSms:
+def show_sms(practice_id: str, now: datetime, most: int, before: int | None) -> ShownSms:
     """`before`: only entries with a lower id. Raises NoSuchPractice."""
     with store.reading(practice_id) as session:
         practice, businesses = store.practices.get_with_businesses(session, practice_id)
@@ -67,6 +69,7 @@ def show_sms(practice_id: str, most: int, before: int | None) -> ShownSms:
         practice,
         times_of(practice),
         businesses[0].timezone if businesses else None,
+        tuple(weeks_of(practice, businesses, now).items()),
         {field: change for (_, _, field), change in changes.items()},
         check_sender(practice.sender, practice.country, practice.countries),
         entries[:most],

@@ -39,13 +39,13 @@ pages = Blueprint("settings", __name__, url_prefix="/settings")
 @allow(Permission.SETTINGS)
 def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
     before = row_id(request.args.get("before", type=int))
-    shown = show_sms(g.practice.id, LEDGER_PAGE, before or None)
+    shown = show_sms(g.practice.id, clock.now(), LEDGER_PAGE, before or None)
     return render(
         "sms",
         problem,
         field,
         shown=shown,
-        reach=remembered(count_reach),
+        reach=remembered(count_reach, shown.weeks),
         asked=asked,
         before=before,
         earliest=hours.EARLIEST,
