@@ -25,6 +25,11 @@ from portal.core.zones import zones_to_offer
 from portal.store.uploads import ListMatching, Upload, UploadKind, UploadPart, UploadState
 
 _SHOWN = 5  # rows
+_MATCHED = "Its columns are matched already. To change that, press “Match the columns otherwise”."
+_ONE_COLUMN = (
+    "Its first line does not name several columns. Choose what separates them; or, if something else stands above "
+    "the headings, delete that in the file and upload it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +124,33 @@ def match_otherwise(practice_id: str, upload_id: int, now: datetime) -> None:
 
 
 def recall(session: Session, upload: Upload) -> None:
-    """As the last list with these headings was matched; else by what its first line shows."""
+    """As the last list with these headings was matched, though this file may be written otherwise; else by what its
+    first line shows."""
     with _beginning(session, upload.id) as path:
         matching = _guess(session, upload.practice_id, path)
         for separator in SEPARATORS:
             headings, _ = _headings(path, replace(matching, separator=separator))
             if headings and (found := store.uploads.find_matching(session, _digest(headings))):
-                matching = matching_from(found.matching)
+                last = matching_from(found.matching)
+                encoding = last.encoding if path.read_bytes().isascii() else matching.encoding
+                matching = replace(last, separator=separator, encoding=encoding)
                 break
     upload.matching = matching.as_json()
 
 
 def _find_problem(matching: Matching) -> tuple[str, str] | None:
+    if problem := matching.find_problem():
+        return problem
     try:
         zone(matching.zone)
     except UnknownZone:
         return "zone", "Choose the time zone."
-    return matching.find_problem()
+    return None
 
 
 def _guess(session: Session, practice_id: str, path: Path) -> Matching:
     """Its separator and encoding, and the practice's own zone, all of which staff see and change; never how it writes
-    dates."""
+    dates, nor one of its country's several zones."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(path.read_bytes())
         encoding = "utf-8"
@@ -149,7 +159,7 @@ def _guess(session: Session, practice_id: str, path: Path) -> Matching:
     first = path.read_bytes().partition(b"\n")[0]
     practice, businesses = store.practices.get_with_businesses(session, practice_id)
     here, _ = zones_to_offer(practice.country)
-    own = businesses[0].timezone if businesses else next(iter(here), "")
+    own = businesses[0].timezone if businesses else here[0] if len(here) == 1 else ""
     return Matching(separator=max(SEPARATORS, key=lambda one: first.count(one.encode())), encoding=encoding, zone=own)
 
 
@@ -171,12 +181,13 @@ def _beginning(session: Session, upload_id: int) -> Iterator[Path]:
 
 
 def _headings(path: Path, matching: Matching) -> tuple[list[str], str]:
-    """Each once, in their order; and why there are none."""
+    """Each once, in their order; and why they cannot be those of a list."""
     try:
         file = CsvFile(path, (), separator=matching.separator, encoding=matching.encoding)
-        return list({name.casefold(): name for name in file.read_headings() if name}.values()), ""
+        names = list({name.casefold(): name for name in file.read_headings() if name}.values())
     except UnreadableFile as error:
         return [], f"The file: {error}"
+    return names, "" if len(names) > 1 else _ONE_COLUMN
 
 
 def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:
@@ -198,7 +209,7 @@ def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:
 def _get(session: Session, upload_id: int) -> Upload:
     upload = get_locked(session, upload_id)
     if upload.state is not UploadState.MATCHING:
-        raise UploadRefused("Its columns are matched already.", "matching")
+        raise UploadRefused(_MATCHED, "matching")
     return upload
 
 

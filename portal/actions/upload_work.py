@@ -183,7 +183,9 @@ class _Job:
 
     def _found(self, planned: Planned) -> dict[str, Any]:
         """What the page shows of a check."""
-        is_any_good = self._upload.kind is UploadKind.EXPORT or self._list.left_out < self._list.read
+        counts = planned.counts.values()
+        left_out = self._list.left_out + sum(one.rejected for one in counts)
+        is_any_good = not left_out or any(one.read > one.rejected for one in counts)
         return self._told(planned) | {
             "may_be_imported": planned.may_be_imported and is_any_good,
             "examples": [asdict(one) for one in planned.examples],
@@ -263,13 +265,16 @@ class _Report:
         self.warnings: list[Problem] = []
 
     def expect(self, export: Path) -> None:
-        """These files, after what was told until now."""
-        self._total = sum(self._done.values()) + sum(2 * path.stat().st_size for path in export.glob("*.csv"))
+        """These files; where a list became them, that was a third of the way."""
+        ahead = sum(2 * path.stat().st_size for path in export.glob("*.csv"))
+        self._done = {"": ahead // 2} if self._done else {}
+        self._total = ahead + sum(self._done.values())
 
     def problem(self, problem: Problem) -> None:
         self._count += 1
         if self._count > _MOST_FAULTS:
-            raise CannotImport(_TOO_MANY_FAULTS)
+            first = self.problems[0]
+            raise CannotImport(f"{_TOO_MANY_FAULTS} The first, in {first.file}, line {first.line}: {first.cause}")
         if len(self.problems) < _LISTED:
             self.problems.append(problem)
 

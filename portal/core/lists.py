@@ -110,7 +110,8 @@ def matching_from(stored: Mapping[str, Any]) -> Matching:
 _WEEKDAY = re.compile(r"^[^\W\d]{2,9}\.?,?\s+(?=\d)")
 _NUMBERS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})\.?")
 _IN_WORDS = re.compile(r"(\d{1,2})\.?[ -]([A-Za-z]{3,9})\.?,?[ -](\d{4})")
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?:[:.]\d{2})?\s*([ap])?\.?(?:m\.?)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?:[:.]\d{2}(?:\.\d+)?)?\s*([ap])?\.?(?:m\.?)?", re.IGNORECASE)
+_OFFSET = re.compile(r"\d\s*(Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
 _MONTHS = {name[:3].lower(): number for number, name in enumerate(MONTHS, 1)}
 
 
@@ -140,6 +141,8 @@ def read_end(text: str, starts: datetime, order: DateOrder) -> datetime:
 
 def read_clock(text: str) -> time:
     """9:30, 09.30, 9:30 am, 2pm, 14:00:00. Raises ValueError."""
+    if found := _OFFSET.search(text.strip()):
+        raise ValueError(f"write it as the clock at the business shows it, without “{found[1]}”.")
     found = _CLOCK.fullmatch(text.strip())
     half = found[3].lower() if found and found[3] else ""
     if not found or not (found[2] or half):

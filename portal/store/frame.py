@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from portal.store.alarms import StandingAlarm
@@ -16,15 +17,18 @@ from portal.store.patients import OptOut
 from portal.store.practices import Business, NoSuchPractice, Practice, is_alone
 from portal.store.replies import Reply
 
-# Whatever staff, a pass, a patient's STOP or an import does leaves a row in one of these.
+# Whatever staff, a pass, a patient's STOP or an import does leaves a row in one of these of the practice's; and what
+# becomes of a text, or a pass that finds nothing to send, in one of these of the whole host's, which no index has by
+# practice.
 _LEFT_BEHIND = (Change, Message, OptOut, ImportRun)
+_LEFT_BEHIND_ANYWHERE = (text("(SELECT max(id) FROM message_events)"), text("(SELECT max(id) FROM passes)"))
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`account_refused`: see `store/host.py`. `unread`: replies. `alarms`: that stand, the practice's and the whole
     host's, the oldest first. `is_alone`: the host serves no other practice. `zone`: the first business's. `version`:
-    another once staff, a pass, a STOP or an import has done anything."""
+    another once staff, a pass, a STOP, an import or the phone company has done anything."""
 
     practice: Practice
     account_refused: dict[str, Any] | None
@@ -37,21 +41,33 @@ class Frame:
 
 def get_frame(session: Session, practice_id: str) -> Frame:
     """Raises NoSuchPractice."""
-    unread = select(func.count()).select_from(Reply).where(Reply.practice_id == practice_id, Reply.read_at.is_(None))
-    zone = select(Business.timezone).where(Business.practice_id == practice_id).order_by(Business.id).limit(1)
+    rows = session.execute(_select(), {"practice": practice_id}).all()
+    if not rows:
+        raise NoSuchPractice(practice_id)
+    practice, refused, count, is_alone_here, zone_name, _, *version = rows[0]
+    alarms = tuple(row[5] for row in rows if row[5])
+    return Frame(practice, refused, count, alarms, is_alone_here, zone_name, (practice.credits, *version))
+
+
+@cache
+def _select() -> Select[*tuple[Any, ...]]:
+    practice: BindParameter[str] = bindparam("practice")
+    unread = select(func.count()).select_from(Reply).where(Reply.practice_id == practice, Reply.read_at.is_(None))
+    zone = select(Business.timezone).where(Business.practice_id == practice).order_by(Business.id).limit(1)
     newest = [
-        select(table.id).where(table.practice_id == practice_id).order_by(table.id.desc()).limit(1).scalar_subquery()
+        select(table.id).where(table.practice_id == practice).order_by(table.id.desc()).limit(1).scalar_subquery()
         for table in _LEFT_BEHIND
     ]
-    rows = session.execute(
+    return (
         select(
             Practice,
             select(HostState.value).where(HostState.name == ACCOUNT_REFUSED).scalar_subquery(),
             unread.scalar_subquery(),
-            is_alone(practice_id),
+            is_alone(practice),
             zone.scalar_subquery(),
             StandingAlarm,
             *newest,
+            *_LEFT_BEHIND_ANYWHERE,
         )
         .join(
             StandingAlarm,
@@ -61,11 +77,6 @@ def get_frame(session: Session, practice_id: str) -> Frame:
             ),
             isouter=True,
         )
-        .where(Practice.id == practice_id)
+        .where(Practice.id == practice)
         .order_by(StandingAlarm.since, StandingAlarm.id)
-    ).all()
-    if not rows:
-        raise NoSuchPractice(practice_id)
-    practice, refused, count, is_alone_here, zone_name, _, *version = rows[0]
-    alarms = tuple(row[5] for row in rows if row[5])
-    return Frame(practice, refused, count, alarms, is_alone_here, zone_name, (practice.credits, *version))
+    )

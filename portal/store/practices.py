@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     Date,
@@ -223,7 +224,7 @@ def is_sender_taken(session: Session, practice_id: str, sender: str) -> bool:
     return session.scalar(taken.limit(1)) is not None
 
 
-def is_alone(practice_id: str) -> ColumnElement[bool]:
+def is_alone(practice_id: BindParameter[str]) -> ColumnElement[bool]:
     """Whether the host serves no other practice; part of a query."""
     others = aliased(Practice)
     return ~select(others.id).where(others.id != practice_id).exists()

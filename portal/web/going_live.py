@@ -68,7 +68,7 @@ def leave_out() -> ResponseReturnValue:
 def days() -> str:
     """Who would have been texted on one day, and who not."""
     try:
-        shown = rehearse(g.practice, _day(request.args.get("day", "")), clock.now())
+        shown = remembered(rehearse, _day(request.args.get("day", "")))
     except (NoSuchDay, ValueError):
         abort(404)
     return render_template("going_live/day.html", shown=shown)

@@ -12,8 +12,8 @@ from portal import clock
 
 T = TypeVar("T")
 
-KEPT_FOR = 300  # seconds; what the worker does meanwhile without a new row, like a receipt, is seen after that
-_MOST = 1000  # of all practices
+KEPT_FOR = 300  # seconds
+_MOST = 200  # of all practices: a plan of a full day takes a megabyte
 _A_QUARTER = 15  # minutes: passes fall due when a quarter of an hour begins, in whatever zone
 
 

@@ -48,7 +48,7 @@ def _render_plan(said: str = "") -> str:
     now = clock.now()
     # What has words of its own on the page is not said twice.
     alarms = [in_words(row, now, is_for_staff=True) for row in g.frame.alarms if row.code not in _SAID_ELSEWHERE]
-    return _part("plan", "today/index.html", plan=look_ahead(g.practice, now), alarms=alarms, just_said=said)
+    return _part("plan", "today/index.html", plan=remembered(look_ahead), alarms=alarms, just_said=said)
 
 
 @pages.get("/worklist")

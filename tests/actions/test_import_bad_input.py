@@ -207,7 +207,7 @@ def test_missing_columns_are_all_named(export: Export) -> None:
     run(folder, listener)
     missing = ["last_name", "date_of_birth", "automated_reminder", "archived"]
     assert listener.lines == [f"patients.csv:1: {column}: this column is missing." for column in missing] + [
-        "patients.csv:1: email: this column is there twice."
+        "patients.csv:1: email: this column is there twice: rename one, or take it out."
     ]
 
 

@@ -45,7 +45,7 @@ def test_empty_lines_are_no_records_and_are_counted(file: Path) -> None:
 def test_a_record_with_too_few_or_too_many_values(file: Path) -> None:
     found = outline(read(file, b"id,name\n1\n1,a,b\n2,b\n"))
     assert found == [
-        (2, ("", "it has 1 values, and the first line names 2 columns.")),
+        (2, ("", "it has 1 value, and the first line names 2 columns.")),
         (3, ("", "it has 3 values, and the first line names 2 columns.")),
         (4, ("2", "b")),
     ]

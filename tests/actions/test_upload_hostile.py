@@ -180,7 +180,9 @@ def test_a_file_of_faults_only_is_refused_before_they_fill_the_disk(
             assert len(b"".join(read_rejects(PRACTICE, id_)).splitlines()) == rows + 1
             discard(PRACTICE, id_, NOW)
         else:
-            assert done.refusal == "It has more than 10,000 faults: is this the right file?"
+            assert done.refusal
+            assert done.refusal.startswith("It has more than 10,000 faults: is this the right file? The first, in ")
+            assert "line 2: it has 1 value, and the first line names" in done.refusal
             with pytest.raises(NoSuchUpload):
                 read_rejects(PRACTICE, id_)
 

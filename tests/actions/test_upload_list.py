@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import store
-from portal.actions import patients
+from portal.actions import patients, upload_work
 from portal.actions.merge_patients import merge
 from portal.actions.upload_matching import go_on, match, match_otherwise, show_matching
 from portal.actions.upload_work import work_on
@@ -19,7 +19,7 @@ from portal.store.appointments import Appointment
 from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import Business, Practitioner
 from portal.store.uploads import Upload, UploadState
-from tests.builders import Clinic
+from tests.builders import Clinic, a_practice
 
 from .exports import NOW, change, find, numbers_of
 from .uploads import DANA, PRACTICE, a_zip_of, agree, look, upload, work
@@ -136,6 +136,19 @@ def test_the_second_list_with_these_headings_is_matched_already_and_the_same_cha
     again = import_list(*ROWS)
     counts = (again.found or {})["counts"]
     assert {(one["added"], one["changed"], one["removed"]) for one in counts.values()} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize(("encoding", "separator"), [("utf-8", "\t"), ("cp1252", ",")])
+def test_the_second_list_may_be_written_in_another_way(clinic: Clinic, encoding: str, separator: str) -> None:
+    columns = {"date": "day", "name": "who", "business": "wo", "practitioner": "bei", "type": "was"}
+    rows = "Day;Who;Wo;Bei;Was\r\n8/5/2031 9:30;Zoë Lee;North Clinic;Dr Helen Marsh;Massage\r\n"
+    other = "cp1252" if encoding == "utf-8" else "utf-8"
+    id_ = upload(rows.encode(other), "first.csv")
+    matched(id_, replace(MATCHING, encoding=other, columns=columns))
+    discard(PRACTICE, id_, NOW)
+    shown = show_matching(PRACTICE, upload(rows.replace(";", separator).encode(encoding), "next.csv"))
+    assert (shown.problem, shown.unreadable) == (None, "")
+    assert shown.rows[0].understood and shown.rows[0].understood.name == "Zoë Lee"
 
 
 def test_what_the_list_does_not_say_stays_and_so_does_what_staff_changed(clinic: Clinic) -> None:
@@ -329,6 +342,15 @@ def test_until_it_is_confirmed_its_columns_may_be_matched_otherwise(clinic: Clin
     assert [one[-1] for one in appointments()] == [False, True]
 
 
+def test_its_progress_never_goes_back(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_work, "_TELLS", 0)
+    id_ = upload(a_list(*ROWS), "appointments.csv")
+    matched(id_)
+    told: list[float] = []
+    work_on(PRACTICE, id_, lambda: NOW, lambda done, total: told.append(done / total))
+    assert told == sorted(told) and 0 < told[1] < told[-1] <= 1
+
+
 def test_of_an_export_there_is_nothing_to_match(clinic: Clinic) -> None:
     id_ = upload(a_zip_of(patients_csv="id\n"))
     with pytest.raises(UploadRefused, match="matched already"):
@@ -345,9 +367,21 @@ def test_what_is_still_to_be_said_is_asked_for(clinic: Clinic) -> None:
         assert (match(PRACTICE, id_, wrong, NOW) or ("", ""))[0] == field
 
 
-def test_10_000_columns_or_another_encoding_are_named(clinic: Clinic) -> None:
+@pytest.mark.parametrize(("country", "zone"), [("US", ""), ("AU", ""), ("NL", "Europe/Amsterdam")])
+def test_the_zone_of_the_first_business_is_not_guessed(app: Flask, country: str, zone: str) -> None:
+    a_practice(PRACTICE, country=country)
+    id_ = upload(a_list(*ROWS), "list.csv")
+    assert show_matching(PRACTICE, id_).matching.zone == zone
+    problem = match(PRACTICE, id_, replace(MATCHING, zone=zone), NOW)
+    assert problem == (None if zone else ("zone", "Choose the time zone."))
+
+
+def test_10_000_columns_or_one_or_another_encoding_are_named(clinic: Clinic) -> None:
     id_ = upload((",".join(map(str, range(10_000))) + "\n1\n").encode(), "list.csv")
     assert "10,000 columns" in show_matching(PRACTICE, id_).unreadable
+    discard(PRACTICE, id_, NOW)
+    id_ = upload(b"Appointments in May,,\r\n\r\nDay,Who,With\r\n", "list.csv")
+    assert "does not name several columns" in show_matching(PRACTICE, id_).unreadable
     discard(PRACTICE, id_, NOW)
     with pytest.raises(UploadRefused, match="UTF-16"):
         upload("a,b\n1,2\n".encode("utf-16"), "list.csv")

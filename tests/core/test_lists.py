@@ -72,6 +72,7 @@ def test_a_year_that_cannot_be_meant_is_none(text: str) -> None:
         ("12 a.m.", time(0)),
         ("12:15pm", time(12, 15)),
         ("14:00:00", time(14)),
+        ("14:00:00.000", time(14)),
     ],
 )
 def test_times(text: str, clock: time) -> None:
@@ -81,6 +82,12 @@ def test_times(text: str, clock: time) -> None:
 @pytest.mark.parametrize("text", ["", "930", "9", "25:00", "13pm", "0am", "9:5", "9:61", "noon"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="not a time"):
+        read_clock(text)
+
+
+@pytest.mark.parametrize("text", ["10:00+10:00", "10:00:00.000 -0500", "10:00Z"])
+def test_a_time_zone_is_named_where_none_is_read(text: str) -> None:
+    with pytest.raises(ValueError, match="as the clock at the business shows it, without “"):
         read_clock(text)
 
 

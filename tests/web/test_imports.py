@@ -111,6 +111,11 @@ def test_appointments_that_are_no_longer_in_the_file_are_named(
     work(1)
     html = client.get(f"{AT}/1").text
     assert re.search(r'href="/patients/\d+">Mia Nguyen</a>, Thursday 8 May 2031, 9:30am</li>', html)
+    press(client, f"{AT}/1", "discard")
+    del export.rows["appointments.csv"][0]
+    send_file(client, a_zip(export.write()))
+    work(2)
+    assert "By itself it changes nothing: look at what is listed below" in client.get(f"{AT}/2").text
 
 
 def test_what_switches_sending_on_is_said(client: FlaskClient, waiting: list[Any], export: Export) -> None:
@@ -211,7 +216,7 @@ def test_a_name_that_begins_like_a_time_is_shown_as_it_is(
     export.set("patients.csv", {"last_name": "2031-99-99T25:00:00"})
     send_file(client, a_zip(export.write()))
     work(1)
-    assert "from Nguyen to <strong>2031-99-99T25:00:00</strong>" in client.get(f"{AT}/1").text
+    assert ": Nguyen → <strong>2031-99-99T25:00:00</strong>" in client.get(f"{AT}/1").text
 
 
 # --- an ordinary list ---
@@ -278,6 +283,61 @@ def test_the_columns_are_matched_otherwise_until_it_is_confirmed(client: FlaskCl
     refused = press(client, page, "otherwise")
     assert refused.status_code == 422 and "no longer to be changed: upload the file again" in refused.text
     assert work(1).state is UploadState.IMPORTED
+
+
+def test_who_goes_back_once_it_is_checked_is_told_that_it_is_matched(client: FlaskClient, waiting: list[Any]) -> None:
+    page = send_file(client, LIST.encode(), "list.csv").location
+    press(client, page, "columns", **COLUMNS)
+    press(client, page, "check")
+    work(1)
+    again = press(client, page, "columns", **COLUMNS | {"dates": "month-first"})
+    assert again.status_code == 422 and 'role="alert">Its columns are matched already.' in again.text
+    press(client, page, "otherwise")
+    early = press(client, page, "confirm", accept="yes")
+    assert early.status_code == 422 and 'role="alert">It is not ready to be imported.' in early.text
+
+
+def test_what_is_imported_all_the_same_is_no_problem_of_the_file(client: FlaskClient, waiting: list[Any]) -> None:
+    twice = "Termin;um;Kundin;Händi\n8/5/2031;9:30;Mia Lee;0491 570 006\n9/5/2031;9:30;Mia Lee;0491570006\n"
+    page = send_file(client, twice.encode(), "list.csv").location
+    press(client, page, "columns", **COLUMNS)
+    press(client, page, "check")
+    work(1)
+    html = client.get(page).text
+    assert "Would be imported, but worth a look" in html and "the same patient is written otherwise in line 2" in html
+    assert "What is wrong in the file" not in html
+
+
+def test_a_file_of_bad_rows_only_is_not_called_nothing_new(
+    client: FlaskClient, waiting: list[Any], export: Export
+) -> None:
+    export.write()
+    alone = (export.folder / "appointments.csv").read_text("utf-8")
+    page = send_file(client, a_zip_of(appointments_csv=alone.replace(",p1,", ",nobody,"))).location
+    work(1)
+    html = client.get(page).text
+    assert "It cannot be imported: see below what is wrong." in html and "nothing new in it" not in html
+    press(client, page, "discard")
+
+    templates = "id,name,body\n9,Plain,Hello\n"
+    page = send_file(client, a_zip_of(sms_templates_csv=templates)).location
+    work(2)
+    press(client, page, "confirm")
+    work(2)
+    page = send_file(client, a_zip_of(sms_templates_csv=f"{templates}8,,\n")).location
+    work(3)
+    html = client.get(page).text
+    assert "Its good rows change nothing: see below what is wrong with the others." in html
+
+
+def test_what_the_zip_lacks_is_named(client: FlaskClient, waiting: list[Any], export: Export) -> None:
+    export.write()
+    (export.folder / "patients.csv").write_text("id\n", "utf-16")
+    (export.folder / "appointments.csv").unlink()
+    page = send_file(client, a_zip(export.folder)).location
+    work(1)
+    html = client.get(page).text
+    assert "Not in the zip, or not to be read, so they stay as they are: Patients, Appointments." in html
 
 
 def test_headings_in_another_encoding_than_chosen_are_named(client: FlaskClient, waiting: list[Any]) -> None:

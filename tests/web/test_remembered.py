@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from portal import clock, store
 from portal.actions import credits
@@ -12,7 +13,9 @@ from portal.actions.businesses import switch_business
 from portal.actions.remind import run_pass
 from portal.actions.who import COMMAND_LINE
 from portal.core.roles import Role
+from portal.core.states import Status
 from portal.store.imports import ImportRun
+from portal.store.messages import Message, MessageEvent
 from portal.store.patients import OptOut, OptOutSource
 from portal.web import remembered
 from tests.builders import MOBILES, PASS_AT, Clinic, a_patient, an_appointment
@@ -46,7 +49,7 @@ def book(clinic: Clinic, number: int) -> None:
         an_appointment(session, f"a{number}", business=clinic.business, starts=starts, **whose)
 
 
-@pytest.mark.parametrize("path", [CREDITS, "/going-live", "/settings/sms"])
+@pytest.mark.parametrize("path", ["/", CREDITS, "/going-live", "/going-live/days", "/settings/sms"])
 def test_the_second_look_asks_less(client: FlaskClient, clinic: Clinic, path: str) -> None:
     first = queries(client, path)
     assert queries(client, path) <= first - 2
@@ -66,6 +69,18 @@ def test_so_is_what_a_pass_did(client: FlaskClient, clinic: Clinic, monkeypatch:
     read(client, CREDITS)
     run_pass(clinic.id, PASS_AT, PASS_AT)
     assert "99 credits left. No reminder of the next 7 days needs any." in read(client, CREDITS)
+
+
+def test_so_is_what_became_of_a_text(client: FlaskClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    come_back(client, monkeypatch, PASS_AT)
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    assert "is being texted" in read(client)
+    with store.transaction(clinic.id) as session:
+        message = session.scalars(select(Message)).one()
+        message.status = Status.SENT
+        session.add(MessageEvent(message_id=message.id, at=PASS_AT, event=Status.SENT))
+        session.flush()
+    assert "was texted" in read(client)
 
 
 def test_so_is_an_import(client: FlaskClient, clinic: Clinic) -> None:

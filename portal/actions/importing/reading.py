@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from portal.core.phrases import counted
+
 LONGEST = 64 * 1024  # bytes of one record
 MOST_LINES = 100  # of one record: a quoted value may hold line breaks
 MOST_COLUMNS = 300
@@ -175,7 +177,11 @@ class CsvFile:
         if missing == list(self._columns) and len(names) == 1 and (";" in names[0] or "\t" in names[0]):
             raise UnreadableFile(("", f"its columns are not separated by commas. {_SAVE_AS_UTF8}"))
         faults = [(column, "this column is missing.") for column in missing]
-        faults += [(column, "this column is there twice.") for column in self._columns if names.count(column) > 1]
+        faults += [
+            (column, "this column is there twice: rename one, or take it out.")
+            for column in self._columns
+            if names.count(column) > 1
+        ]
         if faults:
             raise UnreadableFile(*faults)
         return names
@@ -192,7 +198,10 @@ class CsvFile:
             cause = str(error) if isinstance(error, _BrokenRecord) else _NOT_CLOSED if lines.has_run_on else _NOT_CSV
             return Record(lines.line, [lines.first_bytes.decode(errors="replace").rstrip("\r\n")], {}, ("", cause))
         if fields and len(fields) != width:
-            fault = "", f"it has {len(fields)} values, and the first line names {width} columns."
+            fault = (
+                "",
+                f"it has {counted(len(fields), 'value')}, and the first line names {counted(width, 'column')}.",
+            )
             return Record(lines.line, fields, {}, fault)
         values = {column: fields[place] for column, place in places.items()} if fields else {}
         for column, value in values.items():
