@@ -20,7 +20,7 @@ NO_TEMPLATE = "None"
 LONGEST_DURATION = 1440  # minutes
 
 
-class NoSuchType(LookupError):
+class NoSuchType(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such appointment type.")
 

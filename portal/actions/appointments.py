@@ -34,8 +34,7 @@ class Line:
 
     @property
     def patient(self) -> str:
-        details = self.reminder.facts.details
-        return " ".join(filter(None, (details.patient_first_name, details.patient_last_name)))
+        return self.reminder.facts.details.patient
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from portal import store
 from portal.actions.recipient import Obstacle
 from portal.core.broadcasts import NotThen, Purpose, Whom, fill, known_placeholders, read_time
 from portal.core.numbers import PhoneNumber
+from portal.core.phrases import full_name
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.text import Template
@@ -170,5 +171,5 @@ def tell(
         credits_left=practice.credits,
         credits_needed=needed,
     )
-    name = " ".join(part for part in (patient.first_name, patient.last_name) if part)
+    name = full_name(patient.first_name, patient.last_name)
     return Unreached(patient.id, name, tuple(Obstacle(words(reason, context), reason) for reason in reasons))

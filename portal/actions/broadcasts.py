@@ -38,7 +38,7 @@ _MOST_LOST = 20
 AT_ONCE = 500  # patients in one transaction: nobody waits long for the practice's lock
 
 
-class NoSuchBroadcast(LookupError):
+class NoSuchBroadcast(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such message to many.")
 

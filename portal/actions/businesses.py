@@ -24,7 +24,7 @@ _DETAILS = (NAME, TIMEZONE, CONTACT_NUMBER)
 _DAY = timedelta(days=1)
 
 
-class NoSuchBusiness(LookupError):
+class NoSuchBusiness(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such business.")
 

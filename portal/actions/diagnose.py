@@ -31,7 +31,7 @@ _DECISIONS = frozenset({Status.QUEUED.value, Status.NOT_SENT.value, Status.FAILE
 _DAY = timedelta(days=1)
 
 
-class NoSuchAppointment(LookupError):
+class NoSuchAppointment(store.NotThere):
     def __init__(self, external_id: str) -> None:
         super().__init__(f"There is no appointment {external_id!r}.")
 
@@ -96,8 +96,7 @@ def _whom(session: Session, reminder: Reminder, message: Message | None) -> str:
     """The patient's name: of a message that went, whose it was then."""
     if message and message.patient_id and message.status not in RETRIED_BY_PASS:
         return session.get_one(Patient, message.patient_id).full_name
-    details = reminder.facts.details
-    return " ".join(filter(None, (details.patient_first_name, details.patient_last_name)))
+    return reminder.facts.details.patient
 
 
 def find_due_day(session: Session, practice: Practice, business: Business, starts_on: date, now: datetime) -> DueDay:

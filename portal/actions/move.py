@@ -27,6 +27,7 @@ from portal.actions.who import Who, note_change
 from portal.core.appointment_changes import BUSINESS, PRACTITIONER, TIME, TYPE, time_in_words
 from portal.core.effects import Act, Effect
 from portal.core.moves import Slot, is_move, revised
+from portal.core.phrases import full_name
 from portal.core.timing import has_come, instants
 from portal.store.appointments import Appointment, Choices
 from portal.store.changes import Change, Subject, list_changes
@@ -149,7 +150,7 @@ def _note(session: Session, plan: _Plan, who: Who, now: datetime) -> None:
     for field, old, new in (
         (TIME, time_in_words(slot_of(before.appointment)), time_in_words(made.slot)),
         (BUSINESS, before.business.name, made.business.name),
-        (PRACTITIONER, " ".join(filter(None, former)), made.practitioner.full_name),
+        (PRACTITIONER, full_name(*former), made.practitioner.full_name),
         (TYPE, before.type.name, made.type.name),
     ):
         note_change(session, who, now, Subject.APPOINTMENT, before.appointment.id, field, old, new)

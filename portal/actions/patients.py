@@ -23,7 +23,7 @@ from portal.store.patients import OptOut, OptOutSource, Patient, PhoneRow
 from portal.store.practices import Practice
 
 
-class NoSuchPatient(LookupError):
+class NoSuchPatient(store.NotThere):
     """Nor a number or an opt-out of that patient."""
 
     def __init__(self) -> None:

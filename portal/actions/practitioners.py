@@ -16,7 +16,7 @@ LONGEST_TITLE = 40  # characters
 _FIELDS = ("title", "first_name", "last_name")
 
 
-class NoSuchPractitioner(LookupError):
+class NoSuchPractitioner(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such practitioner.")
 

@@ -124,7 +124,7 @@ def _line(one: _Placed, status: Status | None, reasons: tuple[Reason, ...], segm
     return Line(
         appointment=reminder.external_id,
         patient_id=one.patient_id,
-        patient=" ".join(filter(None, (details.patient_first_name, details.patient_last_name))),
+        patient=details.patient,
         business_id=one.business.external_id,
         business=one.business.name,
         appointment_type=details.appointment_type_name,

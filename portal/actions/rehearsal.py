@@ -17,7 +17,7 @@ FARTHEST = timedelta(days=365)  # that somebody looks back or ahead
 _DAY = timedelta(days=1)
 
 
-class NoSuchDay(LookupError):
+class NoSuchDay(store.NotThere):
     """It is too far away, or there is no business."""
 
 

@@ -22,12 +22,12 @@ _READ_LATELY = timedelta(days=7)
 _WHOSE = "patient"
 
 
-class NoSuchReply(LookupError):
+class NoSuchReply(store.NotThere):
     def __init__(self, message_id: int) -> None:
         super().__init__(f"There is no reply {message_id}.")
 
 
-class NoSuchOptOut(LookupError):
+class NoSuchOptOut(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such opt-out.")
 

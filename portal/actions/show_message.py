@@ -29,7 +29,7 @@ from portal.store.messages import Message, MessageEvent
 from portal.store.worklist import DealtWith, state_of
 
 
-class NoSuchMessage(LookupError):
+class NoSuchMessage(store.NotThere):
     def __init__(self, message_id: int) -> None:
         super().__init__(f"There is no message {message_id}.")
 

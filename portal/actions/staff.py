@@ -23,7 +23,7 @@ HashPassword = Callable[[str], str]
 PRACTICE_ROLES = (Role.OWNER, Role.RECEPTION, Role.PRACTITIONER)
 
 
-class NoSuchColleague(LookupError):
+class NoSuchColleague(store.NotThere):
     """Nobody of that id works at the practice."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ MOST_EXAMPLES = 10
 MOST_CHANGES = 30
 
 
-class NoSuchTemplate(LookupError):
+class NoSuchTemplate(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such template.")
 

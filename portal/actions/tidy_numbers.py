@@ -32,7 +32,7 @@ from portal.store.practices import Practice
 from portal.store.tidying import Fate, TidiedNumber, Tidying, What
 
 
-class NoSuchBatch(LookupError):
+class NoSuchBatch(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such batch.")
 

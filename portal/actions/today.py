@@ -221,7 +221,7 @@ def line_of(one: Placed) -> Line:
         appointment_id=reminder.appointment_id,
         patient_id=reminder.patient_id,
         message_id=message.id if message else None,
-        patient=" ".join(filter(None, (details.patient_first_name, details.patient_last_name))),
+        patient=details.patient,
         business_id=reminder.business_id,
         business=details.business_name,
         appointment_type=details.appointment_type_name,

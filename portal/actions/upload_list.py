@@ -44,6 +44,7 @@ from portal.core.lists import (
     split_title,
 )
 from portal.core.numbers import PhoneType, parse_number
+from portal.core.phrases import full_name
 from portal.store.appointments import Appointment
 from portal.store.imported import as_json, list_imported
 from portal.store.patients import Patient
@@ -80,7 +81,7 @@ class Understood:
 
     @property
     def name(self) -> str:
-        return " ".join(part for part in (self.patient["first_name"], self.patient["last_name"]) if part)
+        return full_name(self.patient["first_name"], self.patient["last_name"])
 
 
 def understand(record: Record, matching: Matching, country: str) -> Understood:

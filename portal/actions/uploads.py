@@ -36,7 +36,7 @@ class UploadRefused(Exception):
         self.field = field
 
 
-class NoSuchUpload(LookupError):
+class NoSuchUpload(store.NotThere):
     def __init__(self) -> None:
         super().__init__("There is no such import.")
 

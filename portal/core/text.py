@@ -31,11 +31,15 @@ class Details:
     ends_local: datetime
     country: str  # ISO 3166, of the practice
 
+    @property
+    def patient(self) -> str:
+        return _joined(self.patient_first_name, self.patient_last_name)
+
 
 _VALUES: dict[str, Callable[[Details], str]] = {
     "Patient.FirstName": lambda d: d.patient_first_name,
     "Patient.LastName": lambda d: d.patient_last_name,
-    "Patient.FullName": lambda d: _joined(d.patient_first_name, d.patient_last_name),
+    "Patient.FullName": lambda d: d.patient,
     "Practitioner.FullName": lambda d: _joined(d.practitioner_first_name, d.practitioner_last_name),
     "Practitioner.FullNameWithTitle": lambda d: _joined(
         d.practitioner_title, d.practitioner_first_name, d.practitioner_last_name

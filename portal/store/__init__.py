@@ -40,9 +40,10 @@ from portal.store import (
     uploads,
     worklist,
 )
-from portal.store.database import Unavailable, everything, reading, transaction
+from portal.store.database import NotThere, Unavailable, everything, reading, transaction
 
 __all__ = [
+    "NotThere",
     "Unavailable",
     "alarms",
     "appointments",

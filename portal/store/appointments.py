@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, literal, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from portal.core.phrases import full_name
 from portal.core.timing import resolve_near
 from portal.store.database import Model, PracticeOwned, belongs_to, referable, row_id
 from portal.store.imported import Imported
@@ -95,7 +96,7 @@ def list_choices(session: Session) -> Choices:
     types = sorted((row for row in rows if row[0] == "t"), key=lambda row: (row[2], row[1]))
     return Choices(
         tuple(sorted((id_, name, zone) for kind, id_, name, zone, _ in rows if kind == "b")),
-        tuple((id_, " ".join(filter(None, names))) for _, id_, *names in practitioners),
+        tuple((id_, full_name(*names)) for _, id_, *names in practitioners),
         tuple((id_, name) for _, id_, name, *_ in types),
     )
 

@@ -41,6 +41,10 @@ _SCOPE = "practice_id"
 _WRITES = "writes"
 
 
+class NotThere(LookupError):
+    """The practice has no such row, whether another has or not. A page answers that there is no such page."""
+
+
 class IsolationError(Exception):
     """A statement that would read or write rows without saying whose, or write where it was to read; always a
     programming error."""

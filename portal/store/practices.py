@@ -23,6 +23,7 @@ from portal.core.phrases import full_name
 from portal.core.reminders import LeftOut, Preference, Sending
 from portal.store.database import (
     Model,
+    NotThere,
     PracticeOwned,
     belongs_to,
     insert_ignoring,
@@ -193,7 +194,7 @@ class AppointmentType(PracticeOwned, Imported, Model):
     )
 
 
-class NoSuchPractice(LookupError):
+class NoSuchPractice(NotThere):
     def __init__(self, practice_id: str) -> None:
         super().__init__(f"There is no practice {practice_id!r}.")
 

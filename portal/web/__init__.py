@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
 
 from portal.config import is_loopback
 from portal.errors import describe
+from portal.store import NotThere
 from portal.web import (
     access,
     account,
@@ -146,7 +147,7 @@ def _protect(response: Response) -> Response:
 
 def _apologise(error: Exception) -> ResponseReturnValue:
     """A plain page in words. What failed goes to the log by type and place: its text may hold anything."""
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound | NotThere):
         return render_template("errors/404.html"), 404
     if isinstance(error, CSRFError):
         return _old_page()

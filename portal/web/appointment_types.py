@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from flask import Blueprint, g, render_template, request
+from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import appointment_types
-from portal.actions.appointment_types import LONGEST_DURATION, NoSuchTemplate, NoSuchType, ShownType, TypeProblem
+from portal.actions.appointment_types import LONGEST_DURATION, NoSuchTemplate, ShownType, TypeProblem
 from portal.actions.sending import NotConfirmed
 from portal.core.roles import Permission
 from portal.web.access import allow, who
@@ -18,11 +18,6 @@ PAGE = 50
 _TYPE = f"/<int(max={LARGEST_ID}):type_id>"
 
 pages = Blueprint("appointment_types", __name__, url_prefix="/settings/appointment-types")
-
-
-@pages.errorhandler(NoSuchType)
-def _not_there(_: NoSuchType) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("")

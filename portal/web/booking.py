@@ -13,9 +13,8 @@ from portal.actions.book import book, foresee_booking, show_booking
 from portal.actions.booking import FIRST, SECOND, AddedAnother, Asked, Changed, Foreseen, Twice
 from portal.actions.browse_patients import browse
 from portal.actions.cancel import cancel, show_cancel, take_up
-from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.move import foresee_move, move, show_move
-from portal.actions.patients import NoSuchPatient, Refused
+from portal.actions.patients import Refused
 from portal.core.roles import Permission
 from portal.store.imported import made_here_id
 from portal.web.access import allow, who
@@ -71,8 +70,6 @@ def add() -> ResponseReturnValue:
         if not _saves():
             return _booking(_shown(foresee_booking(g.practice.id, patient_id, asked, now)), form_id)
         added = book(g.practice.id, patient_id, asked, form_id, request.form.get("effect", ""), who(), now)
-    except NoSuchPatient:
-        abort(404)
     except (Refused, Changed) as refused:
         answer = _refused(refused, lambda: foresee_booking(g.practice.id, patient_id, asked, now))
         return _booking(answer, "" if isinstance(refused, AddedAnother) else form_id), 422
@@ -129,8 +126,6 @@ def move_it(appointment_id: int) -> ResponseReturnValue:
             return _moving(appointment_id, _shown(foresee_move(g.practice.id, appointment_id, asked, now)), asked)
         seen, seen_effect = request.form.get("seen", ""), request.form.get("effect", "")
         is_changed = move(g.practice.id, appointment_id, asked, seen, seen_effect, who(), now)
-    except NoSuchAppointment:
-        abort(404)
     except (Refused, Changed) as refused:
         answer = _refused(refused, lambda: foresee_move(g.practice.id, appointment_id, asked, now))
         return _moving(appointment_id, answer, asked), 422
@@ -139,10 +134,7 @@ def move_it(appointment_id: int) -> ResponseReturnValue:
 
 def _moving(appointment_id: int, answer: _Answer, asked: Asked | None) -> str:
     """`asked`: what was typed; None for how it stands."""
-    try:
-        shown = show_move(g.practice.id, appointment_id, clock.now())
-    except NoSuchAppointment:
-        abort(404)
+    shown = show_move(g.practice.id, appointment_id, clock.now())
     if asked is None:
         answer = _Answer(is_twice=bool(shown.asked.which))
     return _form(
@@ -187,18 +179,13 @@ def _stand(appointment_id: int, do: Callable[..., bool], done: str, *, cancels: 
     seen, seen_effect = request.form.get("seen", ""), request.form.get("effect", "")
     try:
         is_changed = do(g.practice.id, appointment_id, seen, seen_effect, who(), clock.now())
-    except NoSuchAppointment:
-        abort(404)
     except Changed as changed:
         return _standing(appointment_id, str(changed), cancels=cancels), 422
     return _go(appointment_id, done if is_changed else None)
 
 
 def _standing(appointment_id: int, problem: str, *, cancels: bool) -> str:
-    try:
-        shown = show_cancel(g.practice.id, appointment_id, clock.now(), cancels=cancels)
-    except NoSuchAppointment:
-        abort(404)
+    shown = show_cancel(g.practice.id, appointment_id, clock.now(), cancels=cancels)
     is_fragment = bool(request.headers.get("HX-Request"))
     template = "appointments/_cancel.html" if is_fragment else "appointments/cancel.html"
     return render_template(template, shown=shown, cancels=cancels, problem=problem)
@@ -238,8 +225,6 @@ def _effect(foresee: Callable[[Asked], Foreseen | None], *, is_new: bool) -> str
     asked = _asked()
     try:
         answer = _shown(foresee(asked))
-    except (NoSuchPatient, NoSuchAppointment):
-        abort(404)
     except (Refused, Changed) as refused:
         answer = _Answer(field="all", problem=str(refused), is_twice=isinstance(refused, Twice))
     return render_template("appointments/_effect.html", is_new=is_new, **_said(answer, asked))

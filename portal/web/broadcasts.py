@@ -9,7 +9,7 @@ from portal import clock
 from portal.actions.broadcast_check import check, list_choices, open_writing, weigh_example
 from portal.actions.broadcast_recipients import Draft, DraftProblem
 from portal.actions.broadcast_show import list_broadcasts, show_broadcast
-from portal.actions.broadcasts import NoSuchBroadcast, send, take_back
+from portal.actions.broadcasts import send, take_back
 from portal.core.broadcasts import STATES_IN_WORDS, Purpose, Whom
 from portal.core.roles import Permission
 from portal.core.timing import TimeError, parse_date
@@ -101,10 +101,7 @@ def send_it() -> ResponseReturnValue:
 @allow(Permission.READ)
 def show(broadcast_id: int) -> str:
     after = row_id(request.args.get("after", type=int)) or 0
-    try:
-        shown = show_broadcast(g.practice.id, broadcast_id, clock.now(), UNREACHED, after)
-    except NoSuchBroadcast:
-        abort(404)
+    shown = show_broadcast(g.practice.id, broadcast_id, clock.now(), UNREACHED, after)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     return render_template(
         "broadcasts/_progress.html" if is_fragment else "broadcasts/show.html",
@@ -117,10 +114,7 @@ def show(broadcast_id: int) -> str:
 @pages.post(f"{_ID}/take-back")
 @allow(Permission.SEND)
 def take_it_back(broadcast_id: int) -> ResponseReturnValue:
-    try:
-        stopped = take_back(g.practice.id, broadcast_id, who(), clock.now())
-    except NoSuchBroadcast:
-        abort(404)
+    stopped = take_back(g.practice.id, broadcast_id, who(), clock.now())
     if not stopped:
         flash("It had gone already: nothing could be taken back.", "broadcast")
     return redirect(url_for(".show", broadcast_id=broadcast_id), 303)

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from flask import Blueprint, g, render_template, request, url_for
+from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import businesses
 from portal.actions.asking import Asked, SettingRefused
-from portal.actions.businesses import Details, NoSuchBusiness
+from portal.actions.businesses import Details
 from portal.actions.sending import NotConfirmed
 from portal.core.roles import Permission
 from portal.core.zones import zones_to_offer
@@ -20,11 +20,6 @@ from portal.web.setting_forms import attempt, done, given, is_confirmed, is_conf
 _BUSINESS = f"/<int(max={LARGEST_ID}):business_id>"
 
 pages = Blueprint("businesses", __name__, url_prefix="/settings/businesses")
-
-
-@pages.errorhandler(NoSuchBusiness)
-def _no_such_business(_: NoSuchBusiness) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("")

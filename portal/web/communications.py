@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from flask import (
     Blueprint,
     Response,
-    abort,
     current_app,
     g,
     make_response,
@@ -24,7 +23,7 @@ from portal.actions.browse_log import Asked, browse
 from portal.actions.export_log import export_log
 from portal.actions.queue_text import say_when
 from portal.actions.resend import Changed, may_send_again
-from portal.actions.show_message import NoSuchMessage, Shown, show_message
+from portal.actions.show_message import Shown, show_message
 from portal.actions.take_back import TooLate, may_take_back
 from portal.actions.write import CannotGo, may_text
 from portal.core.diagnosis import ON_ITS_WAY
@@ -89,10 +88,7 @@ def render_message(message_id: int, refused: CannotGo | Changed | TooLate | None
     """The page, or the part of it that renews itself. `refused`: why what was just asked for was not done; the caller
     answers 422. Aborts with 404 where the practice has no such message."""
     now = clock.now()
-    try:
-        shown = show_message(g.practice.id, message_id, now, MAY[current_user.role])
-    except NoSuchMessage:
-        abort(404)
+    shown = show_message(g.practice.id, message_id, now, MAY[current_user.role])
     message, with_text = shown.entry.message, "text" in request.args.getlist("with")
     again = may_send_again(shown.entry, g.practice, now)
     mending = diagnosis.context(shown.explanation) if shown.explanation else {}

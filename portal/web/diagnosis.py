@@ -7,7 +7,6 @@ from flask_security import current_user
 from markupsafe import Markup
 
 from portal import clock
-from portal.actions.diagnose import NoSuchAppointment
 from portal.actions.explain import Explanation, explain, name_who_may
 from portal.core.diagnosis import MENDED_WITH, REACHED, mended_with
 from portal.core.phrases import clock_time, moment
@@ -72,7 +71,7 @@ def load(appointment_id: int | str) -> Explanation:
     try:
         id_ = min(int(appointment_id), LARGEST_ID)
         return explain(g.practice.id, id_, clock.now(), MAY[current_user.role])
-    except (NoSuchAppointment, ValueError):
+    except ValueError:
         abort(404)
 
 

@@ -1,13 +1,12 @@
 """Possible duplicate patients: the lists, two side by side, and what staff say of them: two people, or one."""
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import merge_patients
 from portal.actions.duplicates import compare, list_pairs
 from portal.actions.merge_patients import CannotMerge
-from portal.actions.patients import NoSuchPatient
 from portal.core.duplicates import Alike
 from portal.core.roles import Permission
 from portal.web.access import allow, who
@@ -41,10 +40,7 @@ def index() -> str:
 @pages.get(_PAIR)
 @allow(Permission.PATIENTS)
 def show(first_id: int, second_id: int, problem: str = "") -> str:
-    try:
-        compared = compare(g.practice, first_id, second_id, clock.now())
-    except NoSuchPatient:
-        abort(404)
+    compared = compare(g.practice, first_id, second_id, clock.now())
     return render_template(
         "tidy_up/compare.html", compared=compared, problem=problem, kept=request.form.get("keep", 0, int)
     )
@@ -53,10 +49,7 @@ def show(first_id: int, second_id: int, problem: str = "") -> str:
 @pages.post(f"{_PAIR}/two-people")
 @allow(Permission.PATIENTS)
 def two_people(first_id: int, second_id: int) -> ResponseReturnValue:
-    try:
-        merge_patients.say_they_are_two(g.practice.id, first_id, second_id, who(), clock.now())
-    except NoSuchPatient:
-        abort(404)
+    merge_patients.say_they_are_two(g.practice.id, first_id, second_id, who(), clock.now())
     by = Alike.NUMBER_AND_NAME if request.form.get("by") == Alike.NUMBER_AND_NAME else None
     return redirect(url_for(".index", by=by, two=1), 303)
 
@@ -78,8 +71,6 @@ def merge(first_id: int, second_id: int) -> ResponseReturnValue:
             who=who(),
             now=clock.now(),
         )
-    except NoSuchPatient:
-        abort(404)
     except CannotMerge as refused:
         return show(first_id, second_id, str(refused)), 422
     return redirect(url_for("patients.show", patient_id=kept, done=1, _anchor="contact"), 303)

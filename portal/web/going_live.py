@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal import clock
 from portal.actions import going_live
 from portal.actions.going_live import CannotGoLive, Provider
-from portal.actions.rehearsal import NoSuchDay, rehearse
+from portal.actions.rehearsal import rehearse
 from portal.actions.sending import NotConfirmed
 from portal.core.roles import Permission
 from portal.web.access import allow, who
@@ -69,7 +69,7 @@ def days() -> str:
     """Who would have been texted on one day, and who not."""
     try:
         shown = remembered(rehearse, _day(request.args.get("day", "")))
-    except (NoSuchDay, ValueError):
+    except ValueError:
         abort(404)
     return render_template("going_live/day.html", shown=shown)
 

@@ -7,7 +7,6 @@ from flask import (
     Blueprint,
     Flask,
     Response,
-    abort,
     current_app,
     g,
     redirect,
@@ -26,7 +25,6 @@ from portal.actions.upload_receive import receive
 from portal.actions.uploads import (
     MOST_BYTES,
     TOO_LARGE,
-    NoSuchUpload,
     UploadRefused,
     confirm,
     discard,
@@ -90,16 +88,20 @@ def _index(problem: str = "") -> str:
 @allow(Permission.SETTINGS)
 def upload() -> ResponseReturnValue:
     file = request.files.get("file")
-    try:
-        if file is None:
-            raise UploadRefused("Choose a file first.")
-        name = PurePath((file.filename or "").replace("\\", "/")).name
-        received = receive(g.practice.id, name, file.stream, who(), clock.now())
-    except UploadRefused as refused:
-        return _index(str(refused)), 422
+    if file is None:
+        raise UploadRefused("Choose a file first.")
+    name = PurePath((file.filename or "").replace("\\", "/")).name
+    received = receive(g.practice.id, name, file.stream, who(), clock.now())
     if received.state in AT_WORK:
         _enqueue(received.id)
     return redirect(url_for(".show", upload_id=received.id), 303)
+
+
+@pages.errorhandler(UploadRefused)
+def _refused(refused: UploadRefused) -> ResponseReturnValue:
+    """Beside the form that it is about."""
+    upload_id = (request.view_args or {}).get("upload_id")
+    return _index(str(refused)) if upload_id is None else _show(upload_id, refused), 422
 
 
 @pages.errorhandler(RequestEntityTooLarge)
@@ -117,26 +119,16 @@ def show(upload_id: int) -> str:
 @allow(Permission.SETTINGS)
 def match_it(upload_id: int) -> ResponseReturnValue:
     """What the columns of a list hold; then its first rows are shown as they are understood."""
-    try:
-        problem = match(g.practice.id, upload_id, _matching(), clock.now())
-    except NoSuchUpload:
-        abort(404)
-    except UploadRefused as refused:
-        return _show(upload_id, refused), 422
+    problem = match(g.practice.id, upload_id, _matching(), clock.now())
     if problem:
-        return _show(upload_id, UploadRefused(problem[1], problem[0])), 422
+        raise UploadRefused(problem[1], problem[0])
     return redirect(url_for(".show", upload_id=upload_id, _anchor="understood"), 303)
 
 
 @pages.post(f"{_ID}/check")
 @allow(Permission.SETTINGS)
 def check_it(upload_id: int) -> ResponseReturnValue:
-    try:
-        go_on(g.practice.id, upload_id, request.form.get("seen", ""), who(), clock.now())
-    except NoSuchUpload:
-        abort(404)
-    except UploadRefused as refused:
-        return _show(upload_id, refused), 422
+    go_on(g.practice.id, upload_id, request.form.get("seen", ""), who(), clock.now())
     _enqueue(upload_id)
     return redirect(url_for(".show", upload_id=upload_id), 303)
 
@@ -144,12 +136,7 @@ def check_it(upload_id: int) -> ResponseReturnValue:
 @pages.post(f"{_ID}/otherwise")
 @allow(Permission.SETTINGS)
 def match_it_otherwise(upload_id: int) -> ResponseReturnValue:
-    try:
-        match_otherwise(g.practice.id, upload_id, clock.now())
-    except NoSuchUpload:
-        abort(404)
-    except UploadRefused as refused:
-        return _show(upload_id, refused), 422
+    match_otherwise(g.practice.id, upload_id, clock.now())
     return redirect(url_for(".show", upload_id=upload_id, columns="open", _anchor="columns"), 303)
 
 
@@ -172,21 +159,16 @@ def _matching() -> Matching:
 @pages.post(f"{_ID}/confirm")
 @allow(Permission.SETTINGS)
 def confirm_it(upload_id: int) -> ResponseReturnValue:
-    try:
-        confirm(
-            g.practice.id,
-            upload_id,
-            seen=request.form.get("seen", ""),
-            accepts_valid=bool(request.form.get("accept")),
-            withdraws_missing=bool(request.form.get("withdraw")),
-            creates=bool(request.form.get("create")),
-            who=who(),
-            now=clock.now(),
-        )
-    except NoSuchUpload:
-        abort(404)
-    except UploadRefused as refused:
-        return _show(upload_id, refused), 422
+    confirm(
+        g.practice.id,
+        upload_id,
+        seen=request.form.get("seen", ""),
+        accepts_valid=bool(request.form.get("accept")),
+        withdraws_missing=bool(request.form.get("withdraw")),
+        creates=bool(request.form.get("create")),
+        who=who(),
+        now=clock.now(),
+    )
     _enqueue(upload_id)
     return redirect(url_for(".show", upload_id=upload_id), 303)
 
@@ -194,12 +176,7 @@ def confirm_it(upload_id: int) -> ResponseReturnValue:
 @pages.post(f"{_ID}/discard")
 @allow(Permission.SETTINGS)
 def discard_it(upload_id: int) -> ResponseReturnValue:
-    try:
-        discard(g.practice.id, upload_id, clock.now())
-    except NoSuchUpload:
-        abort(404)
-    except UploadRefused as refused:
-        return _show(upload_id, refused), 422
+    discard(g.practice.id, upload_id, clock.now())
     return redirect(url_for(".index"), 303)
 
 
@@ -207,30 +184,21 @@ def discard_it(upload_id: int) -> ResponseReturnValue:
 @allow(Permission.SETTINGS)
 def run(run_id: int) -> str:
     """What staff and the export both changed, of an import that is over, however it was made."""
-    try:
-        shown = show_run(g.practice.id, run_id)
-    except NoSuchUpload:
-        abort(404)
+    shown = show_run(g.practice.id, run_id)
     return render_template("imports/run.html", shown=shown, files=FILES, settled_at=_settled_at)
 
 
 @pages.get(f"{_ID}/rejects.csv")
 @allow(Permission.SETTINGS)
 def rejects(upload_id: int) -> Response:
-    try:
-        found = read_rejects(g.practice.id, upload_id)
-    except NoSuchUpload:
-        abort(404)
+    found = read_rejects(g.practice.id, upload_id)
     answer = Response(stream_with_context(found), mimetype="text/csv")
     answer.headers["Content-Disposition"] = 'attachment; filename="rejects.csv"'
     return answer
 
 
 def _show(upload_id: int, refused: UploadRefused | None = None) -> str:
-    try:
-        shown = show_upload(g.practice.id, upload_id)
-    except NoSuchUpload:
-        abort(404)
+    shown = show_upload(g.practice.id, upload_id)
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     is_at_work = shown.upload.state in AT_WORK
     return render_template(

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
 
 from portal import clock
 from portal.actions import patients
@@ -127,7 +126,7 @@ def show(patient_id: int) -> ResponseReturnValue:
     """A record that was merged into another leads to that one."""
     try:
         return _page(patient_id, NO_PROBLEM, is_done="done" in request.args)
-    except NotFound:
+    except NoSuchPatient:
         kept = find_kept(g.practice.id, patient_id)
         if kept is None:
             raise
@@ -293,8 +292,6 @@ def _change(patient_id: int, form: str, act: Callable[[], bool]) -> ResponseRetu
     """Do it, and answer as whoever asked wants it: the diagnosis again, the part of the page, or the page."""
     try:
         is_changed = act()
-    except NoSuchPatient:
-        abort(404)
     except Refused as refused:
         problem = Problem(form, refused.field, str(refused), request.form.to_dict())
         return _again(patient_id, problem, is_done=False), 422
@@ -309,10 +306,7 @@ def _again(patient_id: int, problem: Problem, *, is_done: bool) -> str:
         return _page(patient_id, problem, is_done=is_done)
     if appointment := _given("appointment"):
         return render_diagnosis(appointment, problem.says, problem.field)
-    try:
-        contact = show_contact(g.practice.id, patient_id, clock.now())
-    except NoSuchPatient:
-        abort(404)
+    contact = show_contact(g.practice.id, patient_id, clock.now())
     return render_template(
         "patients/_contact.html",
         contact=contact,
@@ -325,10 +319,7 @@ def _again(patient_id: int, problem: Problem, *, is_done: bool) -> str:
 
 
 def _page(patient_id: int, problem: Problem, *, is_done: bool) -> str:
-    try:
-        shown = show_patient(g.practice.id, patient_id, clock.now())
-    except NoSuchPatient:
-        abort(404)
+    shown = show_patient(g.practice.id, patient_id, clock.now())
     return render_template(
         "patients/show.html",
         shown=shown,

@@ -14,17 +14,11 @@ from portal.actions.staff import StaffRefused
 from portal.core.numbers import list_countries
 from portal.core.roles import Permission, Role
 from portal.core.zones import list_zones
-from portal.store.practices import NoSuchPractice
 from portal.web.access import allow, who
 from portal.web.hand_over import mail_or_keep, take_link
 from portal.web.setting_forms import given, given_amount, is_confirmed
 
 pages = Blueprint("practices", __name__, url_prefix="/host")
-
-
-@pages.errorhandler(NoSuchPractice)
-def _no_such_practice(_: NoSuchPractice) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("/practices/new")

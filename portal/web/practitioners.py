@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from flask import Blueprint, g, render_template, request, url_for
+from flask import Blueprint, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import practitioners
 from portal.actions.asking import SettingRefused
-from portal.actions.practitioners import Name, NoSuchPractitioner
+from portal.actions.practitioners import Name
 from portal.core.roles import Permission
 from portal.web.access import allow, who
 from portal.web.inside import leave_for
@@ -19,11 +19,6 @@ _MOST_PAGES = 1000
 _PRACTITIONER = f"/<int(max={LARGEST_ID}):practitioner_id>"
 
 pages = Blueprint("practitioners", __name__, url_prefix="/settings/practitioners")
-
-
-@pages.errorhandler(NoSuchPractitioner)
-def _no_such_practitioner(_: NoSuchPractitioner) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("")

@@ -1,12 +1,12 @@
 """Replies: those that wait for somebody, whose each is, and how the portal answers by itself."""
 
-from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from portal import clock
 from portal.actions import replies
-from portal.actions.replies import FIELDS, NoSuchOptOut, NoSuchReply, NotTheirs, SettingsRefused
+from portal.actions.replies import FIELDS, NotTheirs, SettingsRefused
 from portal.core.roles import Permission
 from portal.web.access import allow, who
 from portal.web.diagnosis import LARGEST_ID
@@ -34,10 +34,7 @@ def index(said: str = "") -> str:
 @allow(Permission.READ)
 def show(message_id: int, problem: str = "") -> str:
     """One reply, and whose it may be."""
-    try:
-        asked = replies.show_reply(g.practice.id, message_id)
-    except NoSuchReply:
-        abort(404)
+    asked = replies.show_reply(g.practice.id, message_id)
     return render_template("replies/show.html", asked=asked, problem=problem)
 
 
@@ -45,10 +42,7 @@ def show(message_id: int, problem: str = "") -> str:
 @allow(Permission.READ)
 def of_opt_out(opt_out_id: int) -> Response:
     """The reply that made an opt-out."""
-    try:
-        message_id = replies.find_reply_of(g.practice.id, opt_out_id)
-    except NoSuchOptOut:
-        abort(404)
+    message_id = replies.find_reply_of(g.practice.id, opt_out_id)
     where = url_for("communications.show", message_id=message_id) if message_id else url_for(".index")
     return redirect(where, 303)
 
@@ -60,8 +54,6 @@ def give(message_id: int) -> ResponseReturnValue:
     patient_id = min(request.form.get("patient", 0, int), LARGEST_ID)
     try:
         replies.give_to(g.practice.id, message_id, patient_id, who(), clock.now())
-    except NoSuchReply:
-        abort(404)
     except NotTheirs as refused:
         return _refused(message_id, str(refused))
     return _done("Done. It stands in the patient's conversation now.")
@@ -70,20 +62,14 @@ def give(message_id: int) -> ResponseReturnValue:
 @pages.post(f"{_REPLY}/read")
 @allow(Permission.SEND)
 def read(message_id: int) -> ResponseReturnValue:
-    try:
-        replies.mark_read(g.practice.id, message_id, who(), clock.now())
-    except NoSuchReply:
-        abort(404)
+    replies.mark_read(g.practice.id, message_id, who(), clock.now())
     return _done("Marked as read.")
 
 
 @pages.post(f"{_REPLY}/unread")
 @allow(Permission.SEND)
 def unread(message_id: int) -> ResponseReturnValue:
-    try:
-        replies.mark_unread(g.practice.id, message_id)
-    except NoSuchReply:
-        abort(404)
+    replies.mark_unread(g.practice.id, message_id)
     return _done("It waits to be read again.")
 
 

@@ -5,18 +5,13 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import staff
-from portal.actions.staff import PRACTICE_ROLES, Invited, NoSuchColleague, StaffRefused
+from portal.actions.staff import PRACTICE_ROLES, Invited, StaffRefused
 from portal.core.roles import IN_WORDS, Permission
 from portal.web.access import allow, who
 from portal.web.hand_over import mail_or_keep, take_link
 from portal.web.row_ids import LARGEST_ID
 
 pages = Blueprint("staff", __name__, url_prefix="/settings/staff")
-
-
-@pages.errorhandler(NoSuchColleague)
-def _no_such_colleague(_: NoSuchColleague) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("")

@@ -5,8 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import templates
-from portal.actions.appointment_types import NoSuchType
-from portal.actions.templates import Draft, NoSuchTemplate, Preview, TemplateProblem
+from portal.actions.templates import Draft, Preview, TemplateProblem
 from portal.actions.test_text import send_test_text
 from portal.core.roles import Permission
 from portal.core.text import PLACEHOLDERS
@@ -21,12 +20,6 @@ _LONGEST_KEY = 64
 _ID = f"/<int(max={LARGEST_ID}):template_id>"
 
 pages = Blueprint("templates", __name__, url_prefix="/settings/templates")
-
-
-@pages.errorhandler(NoSuchTemplate)
-@pages.errorhandler(NoSuchType)
-def _not_there(_: LookupError) -> ResponseReturnValue:
-    return render_template("errors/404.html"), 404
 
 
 @pages.get("")

@@ -4,16 +4,13 @@ import unicodedata
 from collections import Counter
 from dataclasses import replace
 
-from flask import Blueprint, abort, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from portal import clock, store
-from portal.actions.diagnose import NoSuchAppointment
-from portal.actions.patients import NoSuchPatient
 from portal.actions.queue_text import PAUSE
 from portal.actions.resend import Changed, Resent, send_again, send_all_again, when_it_goes
-from portal.actions.show_message import NoSuchMessage
 from portal.actions.take_back import TooLate, take_back
 from portal.actions.write import (
     MOST_UNREAD,
@@ -107,8 +104,6 @@ def send(patient_id: int) -> ResponseReturnValue:
             is_marketing=_is_marketing(),
             answers=[id_ for one in request.form.getlist("answers", int)[:MOST_UNREAD] if (id_ := row_id(one))],
         )
-    except (NoSuchPatient, NoSuchAppointment):
-        abort(404)
     except (TextProblem, NotThen) as problem:
         composer = _composer(patient_id, text, revision=_row_id("revision"))
         field = "at" if isinstance(problem, NotThen) else "text"
@@ -136,8 +131,6 @@ def again(message_id: int) -> ResponseReturnValue:
 def back(message_id: int) -> ResponseReturnValue:
     try:
         take_back(g.practice.id, message_id, writer(), clock.now())
-    except NoSuchMessage:
-        abort(404)
     except TooLate as refused:
         return render_message(message_id, refused), 422
     return redirect(url_for("communications.show", message_id=message_id, again=1), 303)
@@ -176,12 +169,9 @@ def all_again() -> ResponseReturnValue:
 
 def _send_again(message_id: int) -> int:
     form = request.form
-    try:
-        return send_again(
-            g.practice.id, message_id, form.get("state", ""), bool(form.get("confirm")), writer(), clock.now()
-        )
-    except NoSuchMessage:
-        abort(404)
+    return send_again(
+        g.practice.id, message_id, form.get("state", ""), bool(form.get("confirm")), writer(), clock.now()
+    )
 
 
 def _enqueue(*message_ids: int) -> None:
@@ -218,22 +208,19 @@ def _composer(
     patient_id: int, text: str | None = None, template_id: int | None = None, revision: int | None = None
 ) -> Composer:
     """`revision`: the appointment's that the text speaks of, where that is not the one of now."""
-    try:
-        composer = open_composer(
-            g.practice.id,
-            patient_id,
-            writer(),
-            clock.now(),
-            template_id=template_id,
-            message_id=_row_id("message"),
-            appointment_id=_row_id("appointment"),
-            text=text,
-            revision=revision,
-            when=request.form.get("at", ""),
-            is_marketing=_is_marketing(),
-        )
-    except (NoSuchPatient, NoSuchAppointment, NoSuchMessage):
-        abort(404)
+    composer = open_composer(
+        g.practice.id,
+        patient_id,
+        writer(),
+        clock.now(),
+        template_id=template_id,
+        message_id=_row_id("message"),
+        appointment_id=_row_id("appointment"),
+        text=text,
+        revision=revision,
+        when=request.form.get("at", ""),
+        is_marketing=_is_marketing(),
+    )
     key = request.form.get("form_key", "")[:_LONGEST_KEY]
     seen = composer.revision if revision is None else revision
     return replace(composer, form_key=key or composer.form_key, revision=seen)

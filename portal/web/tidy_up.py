@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import clock
 from portal.actions import tidy, tidy_numbers
-from portal.actions.patients import NoSuchPatient, Refused
+from portal.actions.patients import Refused
 from portal.actions.tidy_numbers import NoSuchBatch, ShownBatch, Tidied
 from portal.core import contacts
 from portal.core.roles import Permission
@@ -131,8 +131,6 @@ def correct(number_id: int) -> ResponseReturnValue:
             who=who(),
             now=clock.now(),
         )
-    except NoSuchPatient:
-        abort(404)
     except Refused as refused:
         return _list(Fault.NO_NUMBER, refused, number_id), 422
     return _done(Fault.NO_NUMBER, tidied)
@@ -145,8 +143,6 @@ def add_mobile(patient_id: int) -> ResponseReturnValue:
         tidied = tidy_numbers.add_mobile(
             g.practice.id, patient_id, request.form.get("number", ""), who=who(), now=clock.now()
         )
-    except NoSuchPatient:
-        abort(404)
     except Refused as refused:
         return _list(Fault.NO_WAY, refused, patient_id), 422
     return _done(Fault.NO_WAY, tidied)
@@ -195,10 +191,7 @@ def _nothing_done(says: str) -> ResponseReturnValue:
 @allow(Permission.PATIENTS)
 def batch(batch_id: int) -> str:
     after = row_id(request.args.get("after", type=int)) or 0
-    try:
-        shown = tidy_numbers.show_batch(g.practice.id, batch_id, BATCH_PAGE, after)
-    except NoSuchBatch:
-        abort(404)
+    shown = tidy_numbers.show_batch(g.practice.id, batch_id, BATCH_PAGE, after)
     left = row_id(request.args.get("left", type=int)) or 0
     return render_template("tidy_up/batch.html", shown=shown, after=after, left_out=left)
 
@@ -206,10 +199,7 @@ def batch(batch_id: int) -> str:
 @pages.post(f"{_BATCH}/undo")
 @allow(Permission.PATIENTS)
 def undo(batch_id: int) -> ResponseReturnValue:
-    try:
-        tidy_numbers.undo(g.practice.id, batch_id, who(), clock.now())
-    except NoSuchBatch:
-        abort(404)
+    tidy_numbers.undo(g.practice.id, batch_id, who(), clock.now())
     return redirect(url_for(".batch", batch_id=batch_id), 303)
 
 

@@ -11,12 +11,11 @@ from portal import clock
 from portal.actions.ahead import forecast
 from portal.actions.alarms import in_words
 from portal.actions.appointment_types import NoSuchTemplate, choose_template
-from portal.actions.businesses import NoSuchBusiness, switch_business
+from portal.actions.businesses import switch_business
 from portal.actions.file_mobiles import file_mobiles
 from portal.actions.make_up import make_up
 from portal.actions.queue_text import say_when
 from portal.actions.resend import may_send_again
-from portal.actions.show_message import NoSuchMessage
 from portal.actions.tally import tally
 from portal.actions.today import find_choice, look_ahead
 from portal.actions.worklist import look_at_worklist, mark_dealt_with, take_up_again
@@ -105,10 +104,7 @@ def file_as_mobile() -> ResponseReturnValue:
 @pages.post(f"/businesses/<int(max={LARGEST_ID}):business_id>/switch-on")
 @allow(Permission.SETTINGS)
 def switch_on(business_id: int) -> ResponseReturnValue:
-    try:
-        switch_business(g.practice.id, business_id, True, confirmed=False, who=who(), now=clock.now())
-    except NoSuchBusiness:
-        abort(404)
+    switch_business(g.practice.id, business_id, True, confirmed=False, who=who(), now=clock.now())
     return _plan_says("Done. It sends reminders from the next ones on.")
 
 
@@ -139,20 +135,14 @@ def use_template(appointment_id: int) -> ResponseReturnValue:
 @pages.post(f"{_MESSAGE}/dealt-with")
 @allow(Permission.SEND)
 def dealt_with(message_id: int) -> ResponseReturnValue:
-    try:
-        mark_dealt_with(g.practice.id, message_id, who(), clock.now())
-    except NoSuchMessage:
-        abort(404)
+    mark_dealt_with(g.practice.id, message_id, who(), clock.now())
     return worklist_says("Marked as dealt with.")
 
 
 @pages.post(f"{_MESSAGE}/take-up-again")
 @allow(Permission.SEND)
 def take_up(message_id: int) -> ResponseReturnValue:
-    try:
-        take_up_again(g.practice.id, message_id, who(), clock.now())
-    except NoSuchMessage:
-        abort(404)
+    take_up_again(g.practice.id, message_id, who(), clock.now())
     return worklist_says("It is back on the list.")
 
 
