@@ -24,7 +24,7 @@ from portal.actions.write import (
 )
 from portal.core.again import SENT_AGAIN_BY_STAFF, TAKEN, in_doubt
 from portal.core.diagnosis import ON_ITS_WAY
-from portal.core.phrases import called, moment
+from portal.core.phrases import NEAR, called, moment
 from portal.core.reasons import Reason
 from portal.core.reminders import Decision, decide
 from portal.core.roles import Permission
@@ -39,6 +39,7 @@ from portal.store.texts import Text
 from portal.store.worklist import state_of
 
 MOST_AT_ONCE = 300
+ONCE_ACCOUNT_IS_WELL = "once the provider takes our account again"
 _SPEAKS_OF_NOW = timedelta(hours=1)  # what staff wrote; after that they read it anew
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -88,8 +89,9 @@ class Again:
         return self.how == "same-row" and not self.needs_confirmation and not self.is_own_text
 
 
-def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
-    """By what became of it; whether a reason stands in the way now is asked when it is sent."""
+def may_send_again(one: Resendable, practice: Practice, now: datetime, *, is_account_refused: bool = False) -> Again:
+    """By what became of it; whether a reason stands in the way now is asked when it is sent. `is_account_refused`: by
+    the provider, so that nothing goes out."""
     message, name, state = one.message, called(one.first_name), state_of(one.message)
     zone = one.timezone or "UTC"
     soonest = now + PAUSE
@@ -97,7 +99,7 @@ def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
     if message.kind not in (Kind.REMINDER, Kind.MANUAL) or message.patient_id is None:
         return Again("no", "", False, state)
     if message.status in ON_ITS_WAY:
-        return Again("no", _on_its_way(message, zone, now), False, state)
+        return Again("no", _on_its_way(message, zone, now, is_account_refused), False, state)
     if message.status in TAKEN:
         return Again("composer", say_it_went(message, name, zone, now), False, state)
     if message.appointment_id is not None:
@@ -125,9 +127,19 @@ def may_send_again(one: Resendable, practice: Practice, now: datetime) -> Again:
     return Again("same-row", says, False, state, is_own_text=is_own_text, goes_at=goes_at)
 
 
-def _on_its_way(message: Message, zone: str, now: datetime) -> str:
+def _on_its_way(message: Message, zone: str, now: datetime, is_account_refused: bool) -> str:
+    if is_account_refused and _waits_for_account(message, now):
+        latest = local(message.deadline_at, zone) if message.deadline_at else None
+        by = f", if that is by {say_when(latest, now)}" if latest else ""
+        says = f"Nothing goes out until the provider takes our account again. It goes then{by}."
+        return f"{says} Until it goes you can take it back." if may_take_back(message) else says
     waits = say_wait(message, zone, now) if may_take_back(message) else ""
     return f"It goes {waits}: until then you can take it back." if waits else "It is on its way."
+
+
+def _waits_for_account(message: Message, now: datetime) -> bool:
+    """Where the provider refuses it. What waits for a later time has that before it."""
+    return message.status is Status.QUEUED and not (message.next_at and message.next_at - now >= NEAR)
 
 
 def _stopped_at(message: Message) -> datetime:
@@ -170,11 +182,15 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
     return message_id
 
 
-def when_it_goes(practice_id: str, message_id: int, now: datetime) -> str:
+def when_it_goes(practice_id: str, message_id: int, now: datetime, *, is_account_refused: bool = False) -> str:
     """Of one that staff have sent: in 10 seconds; at 8am tomorrow; empty where it goes now, or went."""
     with store.reading(practice_id) as session:
         entry = store.communications.find_entry(session, message_id)
-    return say_wait(entry.message, entry.timezone or "UTC", now) if entry else ""
+    if entry is None:
+        return ""
+    if is_account_refused and _waits_for_account(entry.message, now):
+        return ONCE_ACCOUNT_IS_WELL
+    return say_wait(entry.message, entry.timezone or "UTC", now)
 
 
 @dataclass(frozen=True, slots=True)

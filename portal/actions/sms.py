@@ -51,10 +51,10 @@ class ShownSms:
     billed_otherwise: Sequence[Billed]
 
 
-def count_reach(practice: Practice, weeks: Weeks, _now: datetime) -> Reach:
+def count_reach(practice_id: str, weeks: Weeks) -> Reach:
     """Of the reminders of these days."""
-    with store.reading(practice.id) as session:
-        return store.reminders.count_reach(session, practice.id, dict(weeks))
+    with store.reading(practice_id) as session:
+        return store.reminders.count_reach(session, practice_id, dict(weeks))
 
 
 def show_sms(practice_id: str, now: datetime, most: int, before: int | None) -> ShownSms:

@@ -119,7 +119,7 @@ class Billed:
 
 
 def list_billed_otherwise(session: Session, most: int) -> list[Billed]:
-    """The newest first."""
+    """What was sent last comes first."""
     return [Billed(*row) for row in session.execute(_BILLED, {"most": most})]
 
 
@@ -133,7 +133,7 @@ _BILLED = (
         Message.sent_at,
     )
     .where(text(BILLED_OTHERWISE))
-    .order_by(Message.id.desc())
+    .order_by(Message.sent_at.desc(), Message.id.desc())
     .limit(bindparam("most", type_=Integer))
 )
 

@@ -12,6 +12,7 @@ from portal.store.alarms import StandingAlarm
 from portal.store.changes import Change
 from portal.store.host import ACCOUNT_REFUSED, HostState
 from portal.store.imports import ImportRun
+from portal.store.merges import Apart
 from portal.store.messages import Message
 from portal.store.patients import OptOut
 from portal.store.practices import Business, NoSuchPractice, Practice, is_alone
@@ -20,7 +21,7 @@ from portal.store.replies import Reply
 # Whatever staff, a pass, a patient's STOP or an import does leaves a row in one of these of the practice's; and what
 # becomes of a text, or a pass that finds nothing to send, in one of these of the whole host's, which no index has by
 # practice.
-_LEFT_BEHIND = (Change, Message, OptOut, ImportRun)
+_LEFT_BEHIND = (Change, Message, OptOut, ImportRun, Apart)
 _LEFT_BEHIND_ANYWHERE = (text("(SELECT max(id) FROM message_events)"), text("(SELECT max(id) FROM passes)"))
 
 

@@ -64,6 +64,7 @@ class Apart(PracticeOwned, Model):
         UniqueConstraint("practice_id", "first_id", "second_id"),
         CheckConstraint("first_id < second_id", name="in_order"),
         Index("ix_two_people_second", "practice_id", "second_id"),
+        Index("ix_two_people_practice", "practice_id", "id"),
     )
 
 

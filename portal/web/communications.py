@@ -90,7 +90,7 @@ def render_message(message_id: int, refused: CannotGo | Changed | TooLate | None
     now = clock.now()
     shown = show_message(g.practice.id, message_id, now, MAY[current_user.role])
     message, with_text = shown.entry.message, "text" in request.args.getlist("with")
-    again = may_send_again(shown.entry, g.practice, now)
+    again = may_send_again(shown.entry, g.practice, now, is_account_refused=bool(g.frame.account_refused))
     mending = diagnosis.context(shown.explanation) if shown.explanation else {}
     mending["here"] = url_for("communications.show", message_id=message_id)  # also where this answers a form
     is_fragment = request.headers.get("HX-Request-Type") == "partial"

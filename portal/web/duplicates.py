@@ -10,6 +10,7 @@ from portal.actions.merge_patients import CannotMerge
 from portal.core.duplicates import Alike
 from portal.core.roles import Permission
 from portal.web.access import allow, who
+from portal.web.remembered import remembered
 from portal.web.row_ids import LARGEST_ID
 
 PAGE = 20
@@ -30,7 +31,7 @@ def index() -> str:
     ]
     return render_template(
         "tidy_up/duplicates.html",
-        found=list_pairs(g.practice.id, alike, PAGE, place),
+        found=remembered(lambda: list_pairs(g.practice.id, alike, PAGE, place), "duplicates", alike, *place),
         alike=alike,
         is_further=bool(after),
         are_two="two" in request.args,

@@ -21,7 +21,8 @@ pages = Blueprint("going_live", __name__, url_prefix="/going-live")
 @pages.get("")
 @allow(Permission.SETTINGS)
 def index(problem: str = "", field: str = "") -> str:
-    seen = remembered(going_live.look_at_readiness, _provider())
+    provider = _provider()
+    seen = remembered(lambda: going_live.look_at_readiness(g.practice, provider, clock.now()), "going-live", provider)
     return render_template(
         "going_live/index.html",
         seen=seen,
@@ -68,7 +69,8 @@ def leave_out() -> ResponseReturnValue:
 def days() -> str:
     """Who would have been texted on one day, and who not."""
     try:
-        shown = remembered(rehearse, _day(request.args.get("day", "")))
+        day = _day(request.args.get("day", ""))
+        shown = remembered(lambda: rehearse(g.practice, day, clock.now()), "rehearsal", day)
     except ValueError:
         abort(404)
     return render_template("going_live/day.html", shown=shown)

@@ -296,7 +296,8 @@ def _change(patient_id: int, form: str, act: Callable[[], bool]) -> ResponseRetu
         problem = Problem(form, refused.field, str(refused), request.form.to_dict())
         return _again(patient_id, problem, is_done=False), 422
     if request.headers.get("HX-Request"):
-        return _again(patient_id, NO_PROBLEM, is_done=is_changed)
+        # A text that is being written on the same page asks anew what stands in its way.
+        return _again(patient_id, NO_PROBLEM, is_done=is_changed), _CHANGED
     own = url_for("patients.show", patient_id=patient_id, done=1 if is_changed else None, _anchor="contact")
     return redirect(inside(_given("next"), own), 303)
 
@@ -332,6 +333,8 @@ def _page(patient_id: int, problem: Problem, *, is_done: bool) -> str:
         **_CHOICES,
     )
 
+
+_CHANGED = {"HX-Trigger": '{"contact-changed": {"target": "body"}}'}
 
 _CHOICES = {
     "types": list(PhoneType),

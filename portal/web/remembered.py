@@ -42,19 +42,17 @@ def register(app: Flask) -> None:
     app.extensions["portal.remembered"] = _Kept()
 
 
-def remembered(work: Callable[..., T], *given: Hashable) -> T:
-    """`work(practice, *given, now)`, for the practice whose page is shown: as it was worked out before, where the
-    practice is as it was then. The answer to an act works it out: the frame was read before the act."""
-    kept, now = current_app.extensions["portal.remembered"], clock.now()
+def remembered(work: Callable[[], T], *key: Hashable) -> T:
+    """What `work` finds for the practice whose page is shown: as it was found before under this key, where all is as
+    it was then. The answer to an act works it out: the frame was read before the act."""
     if request.method != "GET":
-        return work(g.practice, *given, now)
-    key = (g.practice.id, work, *given)
+        return work()
+    kept, now = current_app.extensions["portal.remembered"], clock.now()
+    whole_key = (g.practice.id, *key)
     quarter = now.replace(minute=now.minute - now.minute % _A_QUARTER, second=0, microsecond=0)
     version = g.frame.version, quarter
-    found = kept.find(key, version)
-    if found:
-        value: T = found[0]
-        return value
-    value = work(g.practice, *given, now)
-    kept.keep(key, version, value)
+    found = kept.find(whole_key, version)
+    value: T = found[0] if found else work()
+    if not found:
+        kept.keep(whole_key, version, value)
     return value

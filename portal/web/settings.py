@@ -45,7 +45,7 @@ def _sms(problem: str = "", field: str = "", asked: Asked | None = None) -> str:
         problem,
         field,
         shown=shown,
-        reach=remembered(count_reach, shown.weeks),
+        reach=remembered(lambda: count_reach(g.practice.id, shown.weeks), "reach", shown.weeks),
         asked=asked,
         before=before,
         earliest=hours.EARLIEST,

@@ -10,7 +10,14 @@ from markupsafe import Markup
 
 from portal import clock, store
 from portal.actions.queue_text import PAUSE
-from portal.actions.resend import Changed, Resent, send_again, send_all_again, when_it_goes
+from portal.actions.resend import (
+    ONCE_ACCOUNT_IS_WELL,
+    Changed,
+    Resent,
+    send_again,
+    send_all_again,
+    when_it_goes,
+)
 from portal.actions.take_back import TooLate, take_back
 from portal.actions.write import (
     MOST_UNREAD,
@@ -141,12 +148,13 @@ def back(message_id: int) -> ResponseReturnValue:
 def again_from_worklist(message_id: int) -> ResponseReturnValue:
     try:
         _enqueue(_send_again(message_id))
-        when = when_it_goes(g.practice.id, message_id, clock.now())
+        refused = bool(g.frame.account_refused)
+        when = when_it_goes(g.practice.id, message_id, clock.now(), is_account_refused=refused)
         where = url_for("communications.show", message_id=message_id)
         return worklist_says(_GOES_AGAIN.format(when or "now", where))
-    except (CannotGo, Changed) as refused:
+    except (CannotGo, Changed) as refusal:
         if not _went(message_id):
-            return render_worklist(f"Not sent: {refused}"), 422
+            return render_worklist(f"Not sent: {refusal}"), 422
         return worklist_says("It went already, or is on its way.")
 
 
@@ -188,7 +196,7 @@ def _went(message_id: int) -> bool:
 
 def _in_words(resent: Resent) -> str:
     sent, before, said = len(resent.message_ids), resent.on_their_way, []
-    soon = f"in {counted(PAUSE.seconds, 'second')}"
+    soon = ONCE_ACCOUNT_IS_WELL if g.frame.account_refused else f"in {counted(PAUSE.seconds, 'second')}"
     moments = Counter([soon] * (sent - len(resent.later)) + [f"at {later}" for later in resent.later])
     if sent:
         go = [f"{counted(n, 'text')} {'goes' if n == 1 else 'go'} again {when}" for when, n in moments.items()]
@@ -258,6 +266,7 @@ def _render(
         problem_field=problem_field,
         obstacles=refused.explained if refused else composer.stands_in_the_way,
         is_refused=bool(problem or refused),
+        is_renewed=request.form.get("do") == "renew",
         former=former,
         sender=composer.sender,
         **cost_of(composer.text, composer.weighed),

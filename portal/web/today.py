@@ -47,7 +47,13 @@ def _render_plan(said: str = "") -> str:
     now = clock.now()
     # What has words of its own on the page is not said twice.
     alarms = [in_words(row, now, is_for_staff=True) for row in g.frame.alarms if row.code not in _SAID_ELSEWHERE]
-    return _part("plan", "today/index.html", plan=remembered(look_ahead), alarms=alarms, just_said=said)
+    return _part(
+        "plan",
+        "today/index.html",
+        plan=remembered(lambda: look_ahead(g.practice, now), "plan"),
+        alarms=alarms,
+        just_said=said,
+    )
 
 
 @pages.get("/worklist")
@@ -72,7 +78,7 @@ def render_worklist(said: str = "") -> str:
 @pages.get("/credits")
 @allow(Permission.READ)
 def credits() -> str:
-    return _part("credits", forecast=remembered(forecast))
+    return _part("credits", forecast=remembered(lambda: forecast(g.practice, clock.now()), "credits"))
 
 
 @pages.get("/chart")

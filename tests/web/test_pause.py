@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import clock, store
+from portal.actions.account import account_is_well, account_refused
 from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
@@ -164,3 +165,42 @@ def test_the_worklist_leads_to_where_it_is_taken_back(client: FlaskClient, clini
         rf'Done\. It goes again in \d+ seconds\. <a href="{place}">Look at it, or take it back</a>', answer.text
     )
     assert SOON.search(client.get(place).text)
+
+
+def account(code: str | None) -> None:
+    """The provider refuses it, or takes it again."""
+    with store.everything(write=True) as session:
+        account_refused(session, code, clock.now()) if code else account_is_well(session, clock.now())
+
+
+def test_while_the_account_is_refused_it_says_that_it_waits(client: FlaskClient, clinic: Clinic) -> None:
+    place = send(client, "Please call us.").location
+    account("401")
+    waits = "It waits, for the provider refuses our account: it goes by itself if that is mended by 11:05am today."
+    page = in_one_line(client.get(place).text)
+    assert f"{waits} Until it goes you can take it back." in page
+    assert "It goes in" not in page
+    clock.start_at(clock.now() + PAUSE)
+    page = in_one_line(client.get(place, headers=HTMX).text)
+    assert waits in page
+    assert "It is on its way." not in page
+    account(None)
+    assert "It is on its way." in client.get(place, headers=HTMX).text
+
+
+def test_a_text_for_tomorrow_keeps_its_time_while_the_account_is_refused(client: FlaskClient, clinic: Clinic) -> None:
+    answer = send(client, "Please call us.", at="2031-05-08T09:00")
+    account("401")
+    assert "It goes at 9am tomorrow: until then you can take it back." in in_one_line(
+        client.get(answer.location).text
+    )
+
+
+def test_the_worklist_says_that_it_waits_for_the_account(client: FlaskClient, clinic: Clinic) -> None:
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    stands(clinic, Status.FAILED, Reason.NO_CREDITS)
+    clock.start_at(PASS_AT + timedelta(hours=7))
+    account("401")
+    state = field(client.get("/today/worklist").text, "state")
+    answer = client.post("/today/worklist/1/send-again", data={"state": state}, headers=HTMX)
+    assert "Done. It goes again once the provider takes our account again. " in answer.text

@@ -16,6 +16,7 @@ from portal.core.reasons import Reason
 from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
+from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_template
 from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
 
@@ -135,6 +136,24 @@ def test_on_the_patients_page_it_is_written_in_place_and_sent(
     expect(page).to_have_url(re.compile(r"/communications/\d+$"))
     expect(page.locator("#lead")).to_contain_text("Noah Okafor will be texted")
     expect(page.locator("#text ~ p")).to_contain_text("Written by Dana Reception")
+
+
+def test_what_is_mended_on_the_same_page_stands_in_its_way_no_longer(open_page: Open, clinic: Clinic) -> None:
+    with store.transaction(clinic.id) as session:
+        session.get_one(Patient, 2).archived = True
+    page = open_page("/patients/2")
+    page.get_by_role("button", name="Send SMS message").click()
+    page.get_by_label("Your text").fill("Please call us.")
+    expect(page.locator("#obstacles")).to_contain_text("Noah is archived")
+    page.locator("#restore-open").click()
+    page.locator("#restore-note").fill("He called")
+    page.get_by_label("Noah may be contacted again").check()
+    page.get_by_role("button", name="Restore Noah's record").click()
+    expect(page.locator("#obstacles")).to_have_count(0)
+    expect(page.get_by_label("Your text")).to_have_value("Please call us.")
+    expect(page.locator("#done")).to_be_focused()
+    page.get_by_role("button", name="Send to Noah").click()
+    expect(page.locator("#lead")).to_contain_text("Noah Okafor will be texted")
 
 
 def test_what_was_written_comes_back_after_a_template(open_page: Open) -> None:
