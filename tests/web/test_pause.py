@@ -176,7 +176,7 @@ def account(code: str | None) -> None:
 def test_while_the_account_is_refused_it_says_that_it_waits(client: FlaskClient, clinic: Clinic) -> None:
     place = send(client, "Please call us.").location
     account("401")
-    waits = "It waits, for the provider refuses our account: it goes by itself if that is mended by 11:05am today."
+    waits = "Nothing goes out until the provider takes our account again. It goes then, if that is by 11:05am today."
     page = in_one_line(client.get(place).text)
     assert f"{waits} Until it goes you can take it back." in page
     assert "It goes in" not in page
