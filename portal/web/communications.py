@@ -86,7 +86,7 @@ def show(message_id: int) -> str:
 
 def render_message(message_id: int, refused: CannotGo | Changed | TooLate | None = None) -> str:
     """The page, or the part of it that renews itself. `refused`: why what was just asked for was not done; the caller
-    answers 422. Aborts with 404 where the practice has no such message."""
+    answers 422. Raises NoSuchMessage."""
     now = clock.now()
     shown = show_message(g.practice.id, message_id, now, MAY[current_user.role])
     message, with_text = shown.entry.message, "text" in request.args.getlist("with")

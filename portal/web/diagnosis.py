@@ -62,7 +62,7 @@ def render_diagnosis(appointment_id: int | str, problem: str = "", field: str = 
     """The fragment for the appointment with that row id; to a form of it, the answer.
 
     `problem`: why what was just asked for was refused, to be shown beside the form's `field`; the caller answers
-    422. Aborts with 404 where the practice has no such appointment.
+    422. Raises NoSuchAppointment, or NotFound for what is no id.
     """
     return Markup(render_template("diagnosis/_diagnosis.html", **context(load(appointment_id), problem, field)))  # noqa: S704  a template's own output
 

@@ -24,18 +24,19 @@ class _Kept:
         self._all: OrderedDict[Hashable, tuple[Hashable, float, Any]] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, key: Hashable, version: Hashable) -> list[Any]:
-        """Empty where there is nothing that still holds."""
+    def get(self, key: Hashable, version: Hashable, work: Callable[[], T]) -> T:
         with self._lock:
-            kept_version, kept_at, value = self._all.get(key, (None, 0.0, None))
-        return [value] if kept_version == version and time.monotonic() - kept_at < KEPT_FOR else []
-
-    def keep(self, key: Hashable, version: Hashable, value: Any) -> None:
+            kept = self._all.get(key)
+        if kept and kept[0] == version and time.monotonic() - kept[1] < KEPT_FOR:
+            value: T = kept[2]
+            return value
+        value = work()
         with self._lock:
             self._all[key] = version, time.monotonic(), value
             self._all.move_to_end(key)
             if len(self._all) > _MOST:
                 self._all.popitem(last=False)
+        return value
 
 
 def register(app: Flask) -> None:
@@ -47,12 +48,7 @@ def remembered(work: Callable[[], T], *key: Hashable) -> T:
     it was then. The answer to an act works it out: the frame was read before the act."""
     if request.method != "GET":
         return work()
-    kept, now = current_app.extensions["portal.remembered"], clock.now()
-    whole_key = (g.practice.id, *key)
+    now = clock.now()
     quarter = now.replace(minute=now.minute - now.minute % _A_QUARTER, second=0, microsecond=0)
-    version = g.frame.version, quarter
-    found = kept.find(whole_key, version)
-    value: T = found[0] if found else work()
-    if not found:
-        kept.keep(whole_key, version, value)
-    return value
+    kept: _Kept = current_app.extensions["portal.remembered"]
+    return kept.get((g.practice.id, *key), (g.frame.version, quarter), work)

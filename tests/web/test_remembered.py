@@ -49,6 +49,12 @@ def book(clinic: Clinic, number: int) -> None:
         an_appointment(session, f"a{number}", business=clinic.business, starts=starts, **whose)
 
 
+def leave(clinic: Clinic, row: ImportRun | OptOut) -> None:
+    with store.transaction(clinic.id) as session:
+        session.add(row)
+        session.flush()
+
+
 @pytest.mark.parametrize("path", ["/", CREDITS, "/going-live", "/going-live/days", "/settings/sms"])
 def test_the_second_look_asks_less(client: FlaskClient, clinic: Clinic, path: str) -> None:
     first = queries(client, path)
@@ -86,17 +92,13 @@ def test_so_is_what_became_of_a_text(client: FlaskClient, clinic: Clinic, monkey
 def test_so_is_an_import(client: FlaskClient, clinic: Clinic) -> None:
     read(client, CREDITS)
     book(clinic, 1)
-    with store.transaction(clinic.id) as session:
-        session.add(ImportRun(at=clock.now(), counts={}, conflicts=[], seconds=1.0))
-        session.flush()
+    leave(clinic, ImportRun(at=clock.now(), counts={}, conflicts=[], seconds=1.0))
     assert "the reminders of the next 7 days need 2." in read(client, CREDITS)
 
 
 def test_so_is_a_stop(client: FlaskClient, clinic: Clinic) -> None:
     read(client, CREDITS)
-    with store.transaction(clinic.id) as session:
-        session.add(OptOut(e164="+61491570006", source=OptOutSource.REPLY, recorded_at=clock.now()))
-        session.flush()
+    leave(clinic, OptOut(e164="+61491570006", source=OptOutSource.REPLY, recorded_at=clock.now()))
     assert "No reminder of the next 7 days needs any." in read(client, CREDITS)
 
 

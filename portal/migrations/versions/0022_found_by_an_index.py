@@ -1,6 +1,6 @@
-"""A practice's newest change, and newest pair of two people, is found by an index: each page asks for it. What the provider bills otherwise comes by the
-time it was sent, an order which no other index has: PostgreSQL takes nearly all rows for such, and would look through
-them in the order of their ids."""
+"""A practice's newest change, and its newest two who are not one, are found by an index: each page asks for them. What
+the provider bills otherwise comes by the time it was sent, an order that no other index has: PostgreSQL takes nearly all
+rows for such, and would look through them in the order of their ids."""
 
 import sqlalchemy as sa
 from alembic import op
