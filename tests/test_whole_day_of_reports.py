@@ -253,7 +253,10 @@ def test_a_whole_day(app: Flask) -> None:
 
 
 def _write_more(simulator: Simulator, gateway: Gateway) -> None:
-    """Some who wrote STOP write START, people write whom nobody knows, and another program texts by our account."""
+    """Some who wrote STOP write START, people write whom nobody knows, and another program texts by our account.
+
+    A second later at least: the provider tells whole seconds, and at one instant a stop outweighs a start."""
+    clock.sleep(1)
     for number in {one.to for one in simulator.messages if one.to.endswith(saying(BACK))}:
         assert simulator.reply(number, SENDER, "START") == 200
     for at in range(STRANGERS):

@@ -11,7 +11,7 @@ from typing import Any
 import waitress
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Request
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, Request
 from waitress.wasyncore import close_all
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -24,6 +24,11 @@ _TOP_WITHOUT_LONG_NAMES = """display => {
     for (const row of document.querySelectorAll("tr"))
         if (row.textContent.includes("Maximiliana")) row.style.display = display;
 }"""
+# 44 pixels, but for what is lost in rounding. A box to tick is as large as its label, which is what is touched.
+_TOO_LOW = """ones => ones.filter(
+    one => one.getClientRects().length > 0 && one.getBoundingClientRect().height < 43.9
+        && !(one.matches("[type=checkbox], [type=radio]") && one.closest("label"))
+).map(one => one.outerHTML)"""
 HIGHEST_PART = {"390": 700, "1280": 780}  # as Help shows it without a cut
 
 Open = Callable[..., Page]
@@ -37,6 +42,18 @@ def assert_accessible(page: Page, about: object = "") -> None:
     page.wait_for_load_state()
     found = Axe().run(page)
     assert found.violations_count == 0, (about, found.generate_report())
+
+
+def assert_fits(page: Page, about: object = "") -> None:
+    """Nothing is wider than the window, once the style sheets are there."""
+    page.wait_for_load_state()
+    assert page.viewport_size
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], about
+
+
+def assert_touchable(controls: Locator, about: object = "") -> None:
+    """Each of them that is shown is high enough for a finger."""
+    assert controls.evaluate_all(_TOO_LOW) == [], about
 
 
 @cache

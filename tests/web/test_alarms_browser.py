@@ -13,7 +13,7 @@ from portal.core.watching import QueueSeen
 from portal.store.imports import ImportRun
 from tests.builders import PASS_AT, Clinic
 
-from .browsing import WIDTHS, Open, assert_accessible, take_picture
+from .browsing import WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -48,10 +48,8 @@ def test_they_are_accessible_and_fit(open_page: Open, width: str, scheme: Litera
     for name, path in (("alarms", "/"), ("text-hours", "/settings/sms"), ("account", "/account")):
         page = open_page(path, WIDTHS[width], scheme)
         assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
-        for control in page.locator("main button:visible, main select:visible, .alarm a:visible").all():
-            box = control.bounding_box()
-            assert box and box["height"] >= 44, control.inner_text()
+        assert_fits(page)
+        assert_touchable(page.locator("main button:visible, main select:visible, .alarm a:visible"))
         if scheme == "light":
             take_picture(page, name, width, PARTS.get(name, "h1"), full_page=name != "alarms")
 

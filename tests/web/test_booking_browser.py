@@ -13,7 +13,7 @@ from portal.core.roles import Role
 from portal.store.appointments import Appointment
 from tests.builders import PASS_AT, Clinic, a_business, a_patient, a_practitioner, a_type
 
-from .browsing import WIDTHS, Open, assert_accessible, take_picture
+from .browsing import WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -51,11 +51,9 @@ def now_there(clinic: Clinic, id_: int) -> Appointment:
 def check(page: Page, name: str, width: str, scheme: str) -> None:
     """It can be used by everybody, fits, and has its picture."""
     assert_accessible(page, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+    assert_fits(page, name)
     inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"
-    for control in page.locator(f"{inputs}, main select, main button, main .people a, main a.more").all():
-        box = control.bounding_box()
-        assert box is None or box["height"] >= 44, control.evaluate("one => one.outerHTML")
+    assert_touchable(page.locator(f"{inputs}, main select, main button, main .people a, main a.more"))
     if scheme == "light":
         take_picture(page, name, width)
 

@@ -11,7 +11,7 @@ from portal.actions.browse_log import stream
 from portal.core.roles import Role
 from portal.demo.accounts import ACCOUNTS
 from portal.demo.practice import PRACTICE
-from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 from tests.web.conftest import Site, sign_in_browser
 
 pytestmark = pytest.mark.browser
@@ -74,7 +74,7 @@ def test_every_page_is_accessible_and_fits(
     for name, path in paths.items():
         page = open_page(path, WIDTHS[width], scheme)
         assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+        assert_fits(page, name)
         if scheme == "light":
             take_picture(page, name, width, full_page=name != "communications")
 
@@ -120,9 +120,4 @@ def test_the_keyboard_reaches_the_content_first(open_page: Open) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_what_can_be_touched_is_large_enough(open_page: Open, width: str) -> None:
     page = open_page("/communications", WIDTHS[width])
-    for control in page.locator(
-        "form input:visible, form select:visible, form button, header nav a, nav.pages a"
-    ).all():
-        box = control.bounding_box()
-        assert box
-        assert box["height"] >= 44
+    assert_touchable(page.locator("form input:visible, form select:visible, form button, header nav a, nav.pages a"))

@@ -14,7 +14,7 @@ from portal.core.states import Status
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_type
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -70,11 +70,8 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
         for details in page.locator("details").all():
             details.locator("summary").click()
         assert_accessible(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
-        for control in page.locator("main button:visible, .mend input:visible, summary:visible").all():
-            box = control.bounding_box()
-            is_choice = control.get_attribute("type") in ("checkbox", "radio")  # its label is what is touched
-            assert box and (is_choice or box["height"] >= 43.9), (name, control.inner_html(), box)
+        assert_fits(page, name)
+        assert_touchable(page.locator("main button:visible, .mend input:visible, summary:visible"))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

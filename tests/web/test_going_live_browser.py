@@ -17,7 +17,7 @@ from portal.core.roles import Role
 from portal.store.imports import ImportRun
 from tests.builders import PASS_AT, Clinic, a_type
 
-from .browsing import WIDTHS, Open, assert_accessible, take_picture
+from .browsing import WIDTHS, Open, assert_accessible, assert_fits, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ def clinic(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Clinic:
 
 
 def judge(page: Page, name: str, width: str, scheme: str) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+    assert_fits(page, name)
     assert_accessible(page, (name, width, scheme))
     if scheme == "light":
         take_picture(page, name, width, caret="initial")

@@ -17,7 +17,7 @@ from portal.queue import NAME
 from portal.store.passes import MissedDay
 from tests.builders import PASS_AT, Clinic, a_practice, a_user
 from tests.hosts import Host, running
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, served, take_picture
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, assert_fits, served, take_picture
 
 from .conftest import sign_in_browser
 from .test_rq_dashboard import PLANTED, plant
@@ -96,7 +96,7 @@ def open_page(browser: Browser, host: Host, url: str) -> Iterator[Open]:
 
 def check(page: Page, width: int) -> None:
     assert_accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+    assert_fits(page, page.url)
 
 
 def test_the_pages_are_accessible_and_fit(open_page: Open, host: Host) -> None:

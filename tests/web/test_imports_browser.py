@@ -17,7 +17,7 @@ from portal.core.roles import Role
 from portal.store.patients import Patient
 from tests.actions.uploads import a_zip
 
-from .browsing import SCREENS, WIDTHS, assert_accessible, browsing
+from .browsing import SCREENS, WIDTHS, assert_accessible, assert_fits, browsing
 from .conftest import sign_in_browser
 from .journeys.stack import PRACTICE, RIVERSIDE, Stack, at, standing
 from .test_imports import LIST
@@ -61,7 +61,7 @@ def picture(page: Page, name: str) -> None:
         for scheme in ("dark", "light"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             assert_accessible(page, (name, width, scheme))
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, width)
+        assert_fits(page, (name, width))
         page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
 
 

@@ -18,7 +18,7 @@ from portal.core.roles import Role
 from portal.store.patients import OptOut, OptOutSource, Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -79,14 +79,12 @@ def test_every_page_is_accessible_and_fits(open_page: Open, width: str, scheme: 
             if summary.locator("xpath=..").get_attribute("open") is None:
                 summary.click()
         assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+        assert_fits(page, name)
         if name == "patient-everything":
             page.screenshot(path=SCREENS / f"patient-forms-{scheme}-{width}.png", full_page=True)
         inputs = "main form input:not([type=checkbox], [type=hidden])"
         touched = f"{inputs}, main select, main button, main summary, .pages a"
-        for control in page.locator(touched).all():
-            box = control.bounding_box()
-            assert box is None or box["height"] >= 44, control.evaluate("one => one.outerHTML")
+        assert_touchable(page.locator(touched))
 
 
 def test_typing_finds_a_patient_and_the_address_keeps_the_search(open_page: Open) -> None:

@@ -12,7 +12,7 @@ from tests.actions.replies import LATER, SENDER, comes_in, find_reply, message, 
 from tests.actions.test_inbound import appointment, is_opted_out
 from tests.builders import Clinic
 
-from .browsing import WIDTHS, Open, assert_accessible, take_picture
+from .browsing import WIDTHS, Open, assert_accessible, assert_fits, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -75,7 +75,7 @@ def test_every_page_is_accessible_and_fits(
         if scheme == "light":
             take_picture(page, name, width)
         assert_accessible(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        assert_fits(page, name)
 
 
 @pytest.mark.parametrize("scripts", [True, False])

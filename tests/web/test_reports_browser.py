@@ -17,7 +17,7 @@ from tests.actions.test_receipts import send
 from tests.actions.test_remind import the_log
 from tests.builders import MOBILES, PASS_AT, Clinic
 from tests.reported import of, report, work
-from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import WIDTHS, Open, assert_accessible, assert_fits, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +64,7 @@ def look(page: Page, name: str, width: str) -> None:
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         assert_accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
+    assert_fits(page)
     take_picture(page, name, width)
 
 

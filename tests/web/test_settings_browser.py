@@ -14,7 +14,7 @@ from portal.actions.remind import run_pass
 from portal.core.reminders import Preference
 from portal.store.practices import Business, Practice, Practitioner
 from tests.builders import PASS_AT, Clinic, a_business, a_practitioner
-from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -62,11 +62,8 @@ def test_every_page_is_accessible_and_fits(
             page.get_by_role("button", name="Change the details").click()
             expect(page.get_by_text("9:30am stays 9:30am")).to_be_visible()
         assert_accessible(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
-        for control in page.locator("main input:visible, main select:visible, main button, main summary").all():
-            box = control.bounding_box()
-            inside = control.evaluate("e => Boolean(e.closest('label.confirm'))")
-            assert box and (inside or box["height"] >= 44), (name, control.evaluate("e => e.outerHTML"))
+        assert_fits(page, name)
+        assert_touchable(page.locator("main input, main select, main button, main summary"))
         if scheme == "light":
             part = "section[aria-labelledby=reminder-times]" if name == "settings-asking" else "h1"
             take_picture(page, name, width, part)

@@ -14,7 +14,16 @@ from portal.core.roles import Role
 from portal.set_up_code import set_up_code
 from portal.store.staff import User
 from tests.builders import Clinic
-from tests.web.browsing import WIDTHS, Open, assert_accessible, browsing, served, take_picture
+from tests.web.browsing import (
+    WIDTHS,
+    Open,
+    assert_accessible,
+    assert_fits,
+    assert_touchable,
+    browsing,
+    served,
+    take_picture,
+)
 from tests.web.people import PASSWORD, give_password
 
 pytestmark = pytest.mark.browser
@@ -78,11 +87,9 @@ def code_of(app: Flask, page: Page) -> str:
 
 def look_at(page: Page, name: str, width: str, scheme: str) -> None:
     assert_accessible(page, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+    assert_fits(page, name)
     inputs = "main input:not([type=checkbox]):visible, main label.confirm"  # whose box is as large as its words
-    for control in page.locator(f"{inputs}, main select, main button, main a[role=button]").all():
-        box = control.bounding_box()
-        assert box and box["height"] >= 44, (name, control.evaluate("node => node.outerHTML"))
+    assert_touchable(page.locator(f"{inputs}, main select, main button, main a[role=button]"))
     if scheme == "light":
         take_picture(page, name, width, "h2:text-is('Second step at sign-in')" if name == "account" else "h1")
 

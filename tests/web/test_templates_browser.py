@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from portal import store
 from portal.store.practices import SmsTemplate
 from tests.builders import Clinic, a_template, a_type
-from tests.web.browsing import WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import WIDTHS, Open, assert_accessible, assert_fits, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +41,7 @@ def picture(page: Page, name: str, width: str, scheme: str) -> None:
     page.mouse.move(0, 0)  # what was pressed is judged as it stands, not as it lights up
     page.evaluate("document.activeElement.blur()")
     assert_accessible(page, (name, width, scheme))
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+    assert_fits(page, name)
     if scheme == "light":
         take_picture(page, name, width, caret="initial")
 
@@ -129,7 +129,7 @@ def test_without_scripts(open_page: Open, clinic: Clinic, width: str) -> None:
     page.get_by_label("What the reminder says").fill(HOSTILE)
     page.get_by_role("button", name="Show how it reads").click()
     expect(page.locator(".bubble")).to_have_text(HOSTILE.replace("{{Patient.FirstName}}", "Mia"))
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
+    assert_fits(page)
     page.get_by_label("To a mobile number").fill("02 5550 1234")
     page.get_by_role("button", name="Send the test text").click()
     expect(page.locator("#number-problem")).to_contain_text("is a landline")

@@ -18,7 +18,7 @@ from portal.core.states import Status
 from portal.store.messages import Message
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_template
-from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
+from tests.web.browsing import SCREENS, WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 from .test_worklist import becomes
 
@@ -87,13 +87,11 @@ PICTURES = {"text", "text-now", "text-hindered", "message-in-doubt", "worklist"}
 
 def check(page: Page, name: str, width: int) -> None:
     assert_accessible(page, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    assert_fits(page, name)
     inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"
     others = "main select, main button, main summary, main textarea, main .fix, label.confirm, fieldset label"
     touched = f"{inputs}, {others}"
-    for control in page.locator(touched).all():
-        box = control.bounding_box()
-        assert box is None or box["height"] >= 43.9, (name, control.evaluate("one => one.outerHTML"))
+    assert_touchable(page.locator(touched))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -244,11 +242,11 @@ def test_a_hostile_text_is_text_everywhere(open_page: Open) -> None:
         page = open_page("/patients/2/text", width)
         page.get_by_label("Your text").fill(HOSTILE)
         expect(page.locator(".bubble")).to_contain_text("<script>alert(1)</script>")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert_fits(page)
         page.get_by_role("button", name="Send to Noah").click()
         page.wait_for_url("**/communications/*")  # loaded, with its style
         expect(page.locator(".text")).to_contain_text("<b>1</b>")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert_fits(page)
         expect(page.locator(".text script, .text b")).to_have_count(0)
         page.get_by_text("Copy for support").click()
         page.get_by_label("Include the number and the text").check()

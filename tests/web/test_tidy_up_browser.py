@@ -18,7 +18,7 @@ from portal.core.roles import Role
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient, a_type, an_appointment
 
-from .browsing import WIDTHS, Open, assert_accessible, take_picture
+from .browsing import WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 
 pytestmark = pytest.mark.browser
 
@@ -101,11 +101,9 @@ def test_every_page_is_accessible_and_fits(
         if scheme == "light":
             take_picture(page, name, width, full_page=name == "duplicates-compare")
         assert_accessible(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], name
+        assert_fits(page, name)
         inputs = "main form input:not([type=checkbox], [type=radio], [type=hidden])"
-        for control in page.locator(f"{inputs}, main button, main summary, main .confirm, .pages a").all():
-            box = control.bounding_box()
-            assert box is None or box["height"] >= 44, control.evaluate("one => one.outerHTML")
+        assert_touchable(page.locator(f"{inputs}, main button, main summary, main .confirm, .pages a"))
 
 
 def test_one_click_on_a_row_and_undo_by_keyboard(open_page: Open) -> None:

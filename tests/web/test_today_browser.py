@@ -18,7 +18,7 @@ from portal.store.messages import Message
 from portal.store.patients import Patient
 from tests.builders import MOBILES, PASS_AT, Clinic, a_business, a_number, a_patient, a_type, an_appointment
 
-from .browsing import SCREENS, WIDTHS, Open, assert_accessible, take_picture
+from .browsing import SCREENS, WIDTHS, Open, assert_accessible, assert_fits, assert_touchable, take_picture
 from .test_today import DAY, HOUR
 from .test_worklist import message_of
 
@@ -147,11 +147,8 @@ def test_today_is_accessible_and_fits(open_page: Open, width: str, scheme: Liter
     for details in page.locator("main details").all():
         details.evaluate("element => element.open = true")
     assert_accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
-    for control in page.locator("main button:visible, main a:visible, main summary:visible, header nav a").all():
-        box = control.bounding_box()
-        assert box
-        assert box["height"] >= 44, control.inner_text()
+    assert_fits(page)
+    assert_touchable(page.locator("main button:visible, main a:visible, main summary:visible, header nav a"))
 
 
 @pytest.mark.parametrize("path", ["/today/worklist", "/today/credits", "/today/chart"])

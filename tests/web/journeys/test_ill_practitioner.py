@@ -16,7 +16,7 @@ from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
 from tests.processes import wait_until
-from tests.web.browsing import assert_accessible
+from tests.web.browsing import assert_accessible, assert_fits
 
 from .stack import PRACTICE, Stack, at, on_sqlite
 from .visit import MODES, Mode, Visit, sit_down, visiting
@@ -72,7 +72,7 @@ def check(visit: Visit) -> None:
     for scheme in schemes:
         visit.page.emulate_media(color_scheme=scheme)
         assert_accessible(visit.page)
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= visit.mode.width
+    assert_fits(visit.page)
 
 
 def texts_waiting() -> list[int]:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from portal.core.phrases import plain
 from portal.core.roles import Role
-from tests.web.browsing import SCREENS, Browsing, assert_accessible, browsing
+from tests.web.browsing import SCREENS, Browsing, assert_accessible, assert_fits, browsing
 from tests.web.conftest import sign_in_browser
 
 from .stack import PRACTICE, Stack
@@ -55,7 +55,7 @@ class Visit:
             for scheme in ("dark", "light"):
                 self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 assert_accessible(self.page, (what, scheme))
-        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), what
+        assert_fits(self.page, what)
         self.step(what, at, {PICTURED: "", MODES["1280"]: "-1280"})
 
     def step(self, what: str, at: Locator | None = None, pictured: Mapping[Mode, str] = PICTURED_ALONE) -> None:
