@@ -39,6 +39,7 @@ from portal.store.texts import Text
 from portal.store.worklist import state_of
 
 MOST_AT_ONCE = 300
+MOST_WAITING = 3
 ONCE_ACCOUNT_IS_WELL = "once the provider takes our account again"
 _SPEAKS_OF_NOW = timedelta(hours=1)  # what staff wrote; after that they read it anew
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -191,6 +192,28 @@ def when_it_goes(practice_id: str, message_id: int, now: datetime, *, is_account
     if is_account_refused and _waits_for_account(entry.message, now):
         return ONCE_ACCOUNT_IS_WELL
     return say_wait(entry.message, entry.timezone or "UTC", now)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A text of staff that has not gone yet. `says`: when it goes, and that it can be taken back until then."""
+
+    message_id: int
+    text: str
+    says: str
+
+
+def list_waiting(
+    practice_id: str, patient_id: int, now: datetime, *, is_account_refused: bool = False
+) -> list[Waiting]:
+    """For who writes to the patient: what a colleague has just sent, or they themselves before they pressed Back. The
+    newest first, `MOST_WAITING` of them."""
+    with store.reading(practice_id) as session:
+        found = store.texts.list_waiting(session, patient_id, MOST_WAITING)
+    return [
+        Waiting(message.id, message.body or "", _on_its_way(message, zone, now, is_account_refused))
+        for message, zone in found
+    ]
 
 
 @dataclass(frozen=True, slots=True)

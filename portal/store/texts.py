@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.numbers import PhoneNumber
 from portal.core.reminders import Facts
-from portal.core.states import Kind
+from portal.core.states import Kind, Status
 from portal.core.text import Details
 from portal.store.appointments import Appointment
 from portal.store.broadcasts import is_to_many
@@ -189,6 +189,19 @@ def list_own_patients(session: Session, practitioner_id: int, patient_ids: Colle
         Appointment.cancelled_at.is_(None),
     )
     return set(session.scalars(found.distinct()))
+
+
+def list_waiting(session: Session, patient_id: int, most: int) -> list[tuple[Message, str]]:
+    """What staff have sent to the patient and has not gone yet, the newest first; each with the time zone of its
+    business, or UTC."""
+    rows = session.execute(
+        select(Message, func.coalesce(Business.timezone, "UTC"))
+        .join(Business, Business.id == Message.business_id, isouter=True)
+        .where(Message.patient_id == patient_id, Message.status == Status.QUEUED, Message.written_by.is_not(None))
+        .order_by(Message.id.desc())
+        .limit(most)
+    )
+    return [(message, timezone) for message, timezone in rows]
 
 
 def find_by_form(session: Session, form_key: str) -> Message | None:

@@ -14,6 +14,7 @@ from portal.actions.resend import (
     ONCE_ACCOUNT_IS_WELL,
     Changed,
     Resent,
+    list_waiting,
     send_again,
     send_all_again,
     when_it_goes,
@@ -255,9 +256,12 @@ def _render(
 ) -> str:
     is_first = request.method == "GET"
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
+    is_refusing = bool(g.frame.account_refused)
+    waiting = list_waiting(g.practice.id, composer.patient_id, clock.now(), is_account_refused=is_refusing)
     return render_template(
         "texts/_composer.html" if is_fragment else "texts/compose.html",
         composer=composer,
+        waiting=waiting,
         message_id=_row_id("message"),
         # A reminder that went meanwhile is not another text all of a sudden.
         appointment_id=_row_id("appointment") if composer.is_reminder or not is_first else None,

@@ -13,11 +13,13 @@ from portal.actions.account import account_is_well, account_refused
 from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.core.reasons import Reason
+from portal.core.roles import Role
 from portal.core.states import Status
 from portal.store.messages import Message
 from tests.actions.by_staff import a_line, patient
 from tests.builders import PASS_AT, Clinic
 
+from .conftest import sign_in
 from .patients import HTMX, in_one_line
 from .test_send_again import again, stands
 from .test_texts import field, send, typed
@@ -93,6 +95,44 @@ def test_taken_back_it_does_not_go_and_a_second_press_is_told(
     twice = client.post(f"{place}/take-back", headers=headers)
     assert (twice.status_code, stand(clinic)) == (422, (Status.CANCELLED, 100))
     assert "<strong>It was withdrawn already, and does not go.</strong>" in twice.text
+
+
+def waiting(page: str) -> str:
+    found = re.search(r'<div id="waiting">.*?</div>', page, flags=re.S)
+    return in_one_line(found[0]) if found else ""
+
+
+def test_who_writes_another_is_shown_what_has_not_gone_yet(
+    app: Flask, client: FlaskClient, clinic: Clinic, enqueued: list[int]
+) -> None:
+    """As who pressed Back for a mistake in it does, or a colleague who does not know of it."""
+    clinic.book("b", patient={"first_name": "Noah"})
+    composer = "/patients/1/text"
+    assert not waiting(client.get(composer).text)
+    place = send(client, "Pleese call us.").location
+    said = waiting(client.get(composer).text)
+    assert said.startswith("A text to Mia has not gone yet. It goes in ")
+    assert "Pleese call us." in said
+    assert f'href="{place}"' in client.get(composer).text
+    assert waiting(sign_in(app.test_client(), Role.RECEPTION).get(composer, headers=HTMX).text)
+    assert not waiting(client.get("/patients/2/text").text)
+    client.post(f"{place}/take-back")
+    assert not waiting(client.get(composer).text)
+
+
+def test_what_waits_for_the_morning_or_for_the_account_says_so_where_another_is_written(
+    client: FlaskClient, clinic: Clinic
+) -> None:
+    send(client, "First", at="2031-05-08T09:00")
+    send(client, "Second")
+    account("401")
+    said = waiting(client.get("/patients/1/text").text)
+    assert said.index("Second") < said.index("Another text to Mia has not gone yet. It goes at 9am tomorrow: until")
+    assert said.startswith("A text to Mia has not gone yet. Nothing goes out until the provider takes our account")
+    clock.start_at(clock.now() + PAUSE)
+    becomes(clinic, Status.SENT, 2)
+    said = waiting(client.get("/patients/1/text").text)
+    assert ("First" in said, "Second" in said) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -298,6 +298,12 @@ def test_one_for_a_set_time_says_until_when_it_waits_and_is_taken_back(
     check(page, "message-waits", WIDTHS[width])
     if scheme == "light":
         take_picture(page, "message-waits", width)
+    page.go_back()
+    expect(page.locator("#waiting")).to_contain_text("A text to Noah has not gone yet. It goes at 9am on Friday 9 May")
+    check(page, "text-waiting", WIDTHS[width])
+    if scheme == "light":
+        take_picture(page, "text-waiting", width)
+    page.locator("#waiting").get_by_role("link", name="Look at it").click()
     page.get_by_role("button", name="Take it back").click()
     expect(page.locator("#lead")).to_contain_text("was withdrawn before it was sent")
     expect(page.locator("#lead")).to_be_focused()
