@@ -299,7 +299,9 @@ def test_one_for_a_set_time_says_until_when_it_waits_and_is_taken_back(
     if scheme == "light":
         take_picture(page, "message-waits", width)
     page.go_back()
-    expect(page.locator("#waiting")).to_contain_text("A text to Noah has not gone yet. It goes at 9am on Friday 9 May")
+    expect(page.locator("#waiting")).to_contain_text(
+        "A text to Noah has not gone yet. It goes at 9am on Friday 9 May"
+    )
     check(page, "text-waiting", WIDTHS[width])
     if scheme == "light":
         take_picture(page, "text-waiting", width)
