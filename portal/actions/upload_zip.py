@@ -94,7 +94,7 @@ def _open(stream: IO[bytes]) -> zipfile.ZipFile:
 
 
 def _find_files(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """By name those of an export that are there: at the top, or all in one folder."""
+    """By name those of an export that are there, in capitals or not: at the top, or all in one folder."""
     entries = archive.infolist()
     if len(entries) > MOST_ENTRIES:
         raise CannotImport(_TOO_MANY)
@@ -103,6 +103,7 @@ def _find_files(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     for entry in entries:
         _check_entry(entry)
         folder, _, name = entry.filename.rpartition("/")
+        name = name.lower()
         if name not in FILES or "/" in folder or entry.filename.startswith(_SYSTEM):
             continue
         if name in found:

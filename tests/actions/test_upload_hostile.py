@@ -132,6 +132,11 @@ def test_what_a_mac_adds_is_no_matter(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["patients.csv"]
 
 
+def test_names_in_capitals_are_the_same_names(tmp_path: Path) -> None:
+    unpack(io.BytesIO(packed(lambda a: a.writestr("EXPORT/Patients.CSV", HEADER))), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["patients.csv"]
+
+
 def a_million_entries() -> bytes:
     """A zip's list of a million files, of which none is there."""
     name = b"x.csv"
