@@ -194,6 +194,7 @@ def wait_for_the_worker(page: Page) -> None:
     """Without scripts."""
     again = page.get_by_role("link", name="Look again")
     for _ in range(200):
+        page.wait_for_load_state()
         if not again.count():
             return
         page.wait_for_timeout(150)
