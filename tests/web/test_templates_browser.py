@@ -83,6 +83,12 @@ def test_a_template_is_written_tried_and_put_back(
     expect(page.locator("#saved")).to_contain_text("Done. 3 reminders in the next 7 days use it.")
     expect(page.locator(".change")).to_contain_text("Dana Owner, today, 10:")
     picture(page, "template-changed", width, scheme)
+    written = text.input_value()
+    text.fill("Hi {{Patient.Frstname}}")
+    page.get_by_role("button", name="Change this template").click()
+    expect(page.locator("#text-problem")).to_contain_text("did you mean")
+    expect(page.locator("#saved")).to_have_count(0)  # nor does it still say that it is done
+    text.fill(written)
     page.get_by_role("button", name="Put the text from before back").click()
     expect(page.locator(".change")).to_have_count(2)
     expect(text).to_have_value(former)
