@@ -63,6 +63,13 @@ def add_practitioner(practice_id: str, typed: Name, *, who: Who, now: datetime) 
     with store.transaction(practice_id) as session:
         store.practices.lock_practice(session, practice_id)
         practitioner = Practitioner(external_id=made_here_id(), **{field: getattr(name, field) for field in _FIELDS})
+        # Also a button pressed twice: one too many stays for ever.
+        if any(one.full_name == practitioner.full_name for one in store.practices.list_practitioners(session)):
+            raise SettingRefused(
+                f"There is a practitioner called {practitioner.full_name} already: click the name in the list. "
+                "Are there really two? Tell them apart in the first name, such as Jo B.",
+                "first_name",
+            )
         session.add(practitioner)
         session.flush()
         note_change(session, who, now, Subject.PRACTITIONER, practitioner.id, ADDED, "", practitioner.full_name)

@@ -220,6 +220,16 @@ def test_a_practitioner_is_added_and_renamed(client: FlaskClient, clinic: Clinic
     assert listed.index("Ms Mary Abel") < listed.index("Helen O'Marsh")
 
 
+def test_a_practitioner_is_not_added_twice(client: FlaskClient, clinic: Clinic) -> None:
+    fields = {"row": "add", "title": "Ms", "first_name": "Mary", "last_name": "Abel"}
+    assert client.post(PATHS[4], data=fields).status_code == 303
+    refused = client.post(PATHS[4], data=fields | {"last_name": " Abel "})
+    assert refused.status_code == 422
+    assert "There is a practitioner called Ms Mary Abel already" in refused.text
+    assert in_one_line(client.get(PATHS[4]).text).count("Ms Mary Abel") == 1
+    assert client.post(PATHS[4], data=fields | {"first_name": "Mary B."}).status_code == 303
+
+
 @pytest.mark.parametrize("role", [Role.RECEPTION, Role.PRACTITIONER])
 def test_only_the_owner_opens_and_changes_them(app: Flask, at_pass_time: None, role: Role) -> None:
     Clinic()
