@@ -8,7 +8,9 @@ from portal.core.phrases import listed, plain
 from portal.core.text import PLACEHOLDERS, Details, Template, TemplateError, compile_template, count_parts, values
 
 MOST_PARTS = 10
-_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
+_NAMES = "|".join(map(re.escape, PLACEHOLDERS))
+_IN_OTHER_BRACES = re.compile(rf"[{{\[]\s*({_NAMES})\s*[}}\]]", re.IGNORECASE)  # not two of them: sent as it stands
+_PLACEHOLDER = re.compile(rf"\{{\{{[^{{}}]*\}}\}}|{_IN_OTHER_BRACES.pattern}", re.IGNORECASE)
 _CANNOT_BE_SENT = frozenset({"Cc", "Cs"})  # control characters, halves of a pair
 _SHOWN = 20  # characters before the one that is wrong
 
@@ -44,6 +46,9 @@ def read_text(typed: str, known: Sequence[str]) -> tuple[Template | None, str]:
         return None, str(error)
     if left := [in_braces(name) for name in PLACEHOLDERS if name in template.placeholders and name not in known]:
         return None, f"{listed(left)} cannot be filled in for these patients: write out what is to stand there."
+    if slip := next(filter(None, map(_IN_OTHER_BRACES.search, template.pieces[::2])), None):
+        meant = next(name for name in PLACEHOLDERS if name.casefold() == slip[1].casefold())
+        return None, f"{plain(slip[0])} would be sent as it stands: did you mean {in_braces(meant)}?"
     # A name of middling length in each place.
     problem = problem_with(template.fill(dict.fromkeys(PLACEHOLDERS, "x" * 10)))
     return (None, problem) if problem else (template, "")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.text import PLACEHOLDERS, Details, compile_template
-from portal.core.typed_text import MOST_PARTS, fill_what_is_known, problem_with, tidy
+from portal.core.typed_text import MOST_PARTS, fill_what_is_known, problem_with, read_text, tidy
 
 NEVER = datetime.fromisoformat("0001-01-01")
 MIA = Details("Mia", "Nguyen", "", "", "", "North {{Clinic}}", "", "", NEVER, NEVER, "AU")
@@ -41,6 +41,7 @@ def test_what_can_be_sent_has_no_problem(text: str) -> None:
         ("x" * 40 + "\x0c", f'after "{"x" * 20}"'),
         ("{{Patient.FirstName}}", "{{Patient.FirstName}} is still in it"),
         ("{{" + "y" * 500 + "}}", "… is still in it"),
+        ("Hi {Patient.FirstName}", "{Patient.FirstName} is still in it"),
         ("x" * (153 * MOST_PARTS + 1), "as long as 11 texts; 10 are the most"),
     ],
 )
@@ -64,3 +65,26 @@ def test_every_placeholder_is_filled_or_left() -> None:
     template = compile_template("".join(f"{{{{{name}}}}}" for name in PLACEHOLDERS))
     _, left = fill_what_is_known(template, MIA, ("Patient.",))
     assert left == tuple(name for name in PLACEHOLDERS if not name.startswith("Patient."))
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        "{Patient.FirstName}",
+        "[Patient.FirstName]",
+        "{ patient.firstname }",
+        "[[Patient.FirstName]]",
+        "{Patient.FirstName}}",
+    ],
+)
+def test_a_placeholder_in_other_braces_is_not_sent_as_it_stands(slip: str) -> None:
+    template, problem = read_text(f"Hi {slip}, {{{{Appointment.Date}}}}", PLACEHOLDERS)
+    assert template is None
+    assert problem.endswith(" would be sent as it stands: did you mean {{Patient.FirstName}}?")
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi {{ Patient.FirstName }}", "{see you}", "[North] {{Business.Name}}", "Patient.FirstName"]
+)
+def test_other_braces_are_text(text: str) -> None:
+    assert read_text(text, PLACEHOLDERS)[1] == ""
