@@ -21,7 +21,7 @@ from portal.store.appointments import Appointment
 from portal.store.broadcasts import broadcast_of, texts_of
 from portal.store.messages import BUT_REMINDERS, Message, has_reason, message_at
 from portal.store.patients import Patient
-from portal.store.practices import Business
+from portal.store.practices import OWN_OR_FIRST_ZONE, Business
 from portal.store.search import LARGEST_ID, SENT_WITHIN, SearchVolume
 
 _Rows: TypeAlias = Select[*tuple[Any, ...]]
@@ -198,7 +198,7 @@ _ABOUT = (
     Patient.first_name,
     Patient.last_name,
     Business.name,
-    Business.timezone,
+    OWN_OR_FIRST_ZONE,
 )
 
 

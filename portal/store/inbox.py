@@ -12,7 +12,7 @@ from portal.core.replies import Meaning
 from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import OptOut, Patient
-from portal.store.practices import Business
+from portal.store.practices import FIRST_ZONE
 from portal.store.replies import Reply
 
 
@@ -84,9 +84,8 @@ def find_message_of(session: Session, opt_out_id: int) -> tuple[bool, int | None
     return (True, row[1]) if row else (False, None)
 
 
-_ZONE = select(Business.timezone).order_by(Business.id).limit(1).scalar_subquery()
 _SELECT: Select[Any] = (
-    select(Reply, Message, Patient, Appointment, _ZONE)
+    select(Reply, Message, Patient, Appointment, FIRST_ZONE)
     .select_from(Reply)
     .join(Message, Message.id == Reply.message_id)
     .join(Patient, Patient.id == Message.patient_id, isouter=True)

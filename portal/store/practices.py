@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    func,
     select,
     text,
     update,
@@ -337,6 +338,12 @@ def list_watched(session: Session) -> Sequence[tuple[str, int, int, str, date | 
         .where(Business.watched_since.is_not(None))
         .order_by(Practice.id, Business.id)
     ).all()
+
+
+_FIRST_BUSINESS = aliased(Business)
+# By whose clocks a time is told that is of no business.
+FIRST_ZONE = select(_FIRST_BUSINESS.timezone).order_by(_FIRST_BUSINESS.id).limit(1).scalar_subquery()
+OWN_OR_FIRST_ZONE = func.coalesce(Business.timezone, FIRST_ZONE)
 
 
 def list_zones(session: Session) -> dict[int, str]:

@@ -17,7 +17,7 @@ from portal.store.broadcasts import is_to_many
 from portal.store.facts import MESSAGE_STATE, MessageState
 from portal.store.messages import Message
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
-from portal.store.practices import Business, Practice
+from portal.store.practices import OWN_OR_FIRST_ZONE, Business, Practice
 
 _NEVER = datetime(1, 1, 1)  # noqa: DTZ001  a wall time, which no text shows
 
@@ -195,7 +195,7 @@ def list_waiting(session: Session, patient_id: int, most: int) -> list[tuple[Mes
     """What staff have sent to the patient and has not gone yet, the newest first; each with the time zone of its
     business, or UTC."""
     rows = session.execute(
-        select(Message, func.coalesce(Business.timezone, "UTC"))
+        select(Message, func.coalesce(OWN_OR_FIRST_ZONE, "UTC"))
         .join(Business, Business.id == Message.business_id, isouter=True)
         .where(Message.patient_id == patient_id, Message.status == Status.QUEUED, Message.written_by.is_not(None))
         .order_by(Message.id.desc())

@@ -26,7 +26,7 @@ from portal.store.appointments import Appointment
 from portal.store.database import Model, PracticeOwned, belongs_to, row_id
 from portal.store.messages import BY_STAFF, Message
 from portal.store.patients import Patient
-from portal.store.practices import Business
+from portal.store.practices import OWN_OR_FIRST_ZONE, Business
 from portal.store.types import RowId, UtcDateTime
 
 
@@ -144,7 +144,7 @@ def _stopped() -> Select[*tuple[Any, ...]]:
             Appointment.starts_at,
             Appointment.booked_at,
             Appointment.moved_at,
-            Business.timezone,
+            OWN_OR_FIRST_ZONE,
         )
         .select_from(ids)
         .join(Message, Message.id == ids.c.id)

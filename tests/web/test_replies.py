@@ -9,7 +9,9 @@ from sqlalchemy import event
 
 from portal import store
 from portal.actions.inbound import take_reply
+from portal.core.phrases import clock_time
 from portal.core.roles import Role
+from portal.core.timing import local
 from portal.store.database import db
 from portal.store.replies import ReplySettings
 from tests.actions.replies import LATER, MIA, SENDER, an_event, comes_in, find_reply, message, remind
@@ -95,6 +97,20 @@ def test_an_unknown_number_has_a_place_of_its_own(client: FlaskClient, clinic: C
     assert "Unknown numbers" in page and "0491 570 110" in page
     clinic.book("b", patient={"first_name": "Ben", "mobile": "0491 570 110"})
     assert "It is Ben&#39;s" in client.get("/replies").text
+
+
+def test_its_time_is_told_by_the_practices_clocks_wherever_it_stands(client: FlaskClient) -> None:
+    taken = comes_in("Hello?", number="+61491570110")
+    with store.reading("riverside") as session:
+        entry = store.communications.find_entry(session, taken.message_id)
+    assert entry and (entry.business, entry.timezone) == (None, "Australia/Sydney")
+    there = local(LATER, "Australia/Sydney")
+    assert f"today, {clock_time(there)}" in client.get("/replies").text
+    page = client.get("/communications?kind=reply").text
+    assert f"today, {clock_time(there)}" in page
+    assert f"today at {clock_time(there)}" in client.get(f"/communications/{taken.message_id}").text
+    line = client.get("/communications/export.csv?kind=reply").text.splitlines()[1]
+    assert f"{there:%Y-%m-%d %H:%M},Australia/Sydney" in line
 
 
 def test_the_conversation_stands_in_order_with_what_was_read_from_it(client: FlaskClient) -> None:
