@@ -19,7 +19,7 @@ from portal.core.reminders import Preference
 from portal.core.timing import TimeError, parse_date
 from portal.store.changes import Subject
 from portal.store.imported import made_here_id
-from portal.store.patient_list import Line
+from portal.store.patient_list import Likeness, Line
 from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import Practice
 
@@ -45,9 +45,9 @@ class Alike(Refused):
 
     says = "This may be somebody who is there already. Look first, then say that it is not."
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, found: Sequence[Likeness]) -> None:
         super().__init__("confirm", self.says)
-        self.lines = lines
+        self.found = found
 
 
 class AddedAnother(Alike):
@@ -90,7 +90,7 @@ def _same_again(session: Session, there: Patient, patient: Patient, row: PhoneRo
     numbers = [one.number for one in store.patients.list_number_rows(session, there.id)]
     is_same = all(getattr(there, name) == getattr(patient, name) for name in _TYPED)
     if not is_same or numbers != ([row.number] if row else []):
-        raise AddedAnother([Line(*(getattr(there, field.name) for field in fields(Line)))])
+        raise AddedAnother([Likeness(Line(*(getattr(there, field.name) for field in fields(Line))))])
     return there.id
 
 

@@ -38,6 +38,14 @@ class Line:
         return full_name(self.first_name, self.last_name)
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A patient who is like one to be added. `same`: what they share: name, birth date, number."""
+
+    line: Line
+    same: tuple[str, ...] = ()
+
+
 _LINE: _Rows = select(
     Patient.id,
     Patient.external_id,
@@ -77,16 +85,29 @@ def find(session: Session, practice_id: str, query: Query, most: int, before: in
     return _list_by_id(session, sorted(found, reverse=True)[:most])
 
 
-def find_alike(session: Session, searched: str, born: date | None, e164: str | None, most: int) -> list[Line]:
-    """Who has that name and the same birth date, or one of the two has none; or has that number. The newest first."""
-    same_birth = true() if born is None else or_(Patient.date_of_birth == born, Patient.date_of_birth.is_(None))
-    wanted = [select(Patient.id).where(Patient.searched == searched, same_birth)] if searched else []
+def find_alike(session: Session, searched: str, born: date | None, e164: str | None, most: int) -> list[Likeness]:
+    """Who has that name and the same birth date, or one of the two has none; then who has that number. Each the
+    likeliest first: a family may share a number, and would hide the one who is there twice."""
+    has_number = and_(PhoneRow.e164 == e164, PhoneRow.removed_at.is_(None))
+    theirs: list[int] = []
+    if searched:
+        same_birth = true() if born is None else or_(Patient.date_of_birth == born, Patient.date_of_birth.is_(None))
+        named = select(Patient.id).where(Patient.searched == searched, same_birth)
+        on_number = Patient.id.in_(select(PhoneRow.patient_id).where(has_number))
+        order = (Patient.date_of_birth.is_(None), on_number.desc(), Patient.id.desc())
+        theirs += session.scalars(named.order_by(*order).limit(most))
+    sharing: list[int] = []
     if e164 is not None:
-        wanted.append(select(PhoneRow.patient_id).where(PhoneRow.e164 == e164, PhoneRow.removed_at.is_(None)))
-    if not wanted:
-        return []
-    ids = set(session.scalars(union_all(*(select(one.limit(most).subquery().c[0]) for one in wanted))))
-    return _list_by_id(session, sorted(ids, reverse=True)[:most])
+        shared = select(PhoneRow.patient_id).where(has_number).group_by(PhoneRow.patient_id)  # who has it twice, once
+        order_of_shared = (PhoneRow.patient_id.in_(theirs).desc(), PhoneRow.patient_id.desc())
+        sharing += session.scalars(shared.order_by(*order_of_shared).limit(most))
+    ids = list(dict.fromkeys([*theirs, *sharing]))[:most]
+    found = []
+    for line in sorted(_list_by_id(session, ids), key=lambda line: ids.index(line.id)):
+        is_born_then = line.id in theirs and born is not None and line.date_of_birth == born
+        shares = {"name": line.id in theirs, "birth date": is_born_then, "number": line.id in sharing}
+        found.append(Likeness(line, tuple(what for what, is_same in shares.items() if is_same)))
+    return found
 
 
 def _find_at_hand(session: Session, query: Query, most: int, before: int) -> set[int]:

@@ -22,7 +22,7 @@ from portal.core.roles import Permission
 from portal.core.text import MONTHS
 from portal.store.changes import Change
 from portal.store.imported import made_here_id
-from portal.store.patient_list import Line
+from portal.store.patient_list import Likeness
 from portal.web.access import allow, who, writer
 from portal.web.diagnosis import render_diagnosis
 from portal.web.inside import inside, leave_for
@@ -86,14 +86,14 @@ def add() -> ResponseReturnValue:
     except Refused as refused:
         problem = Problem("new", refused.field, str(refused), request.form.to_dict())
         form_id = "" if isinstance(refused, AddedAnother) else _given("form_id")
-        return _new(problem, refused.lines if isinstance(refused, Alike) else [], form_id), 422
+        return _new(problem, refused.found if isinstance(refused, Alike) else [], form_id), 422
     where = url_for("patients.show", patient_id=patient_id)
     if wanted := inside(_given("next"), ""):
         where = f"{wanted}{'&' if '?' in wanted else '?'}patient={patient_id}"
     return leave_for(where)
 
 
-def _new(problem: Problem, alike: Sequence[Line], form_id: str) -> str:
+def _new(problem: Problem, alike: Sequence[Likeness], form_id: str) -> str:
     is_fragment = bool(request.headers.get("HX-Request"))
     return render_template(
         "patients/_new.html" if is_fragment else "patients/new.html",

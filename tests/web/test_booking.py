@@ -409,6 +409,21 @@ def test_who_is_there_already_is_shown_first(
     assert add(client, **MIA | typed, confirm="yes").status_code == 303
 
 
+def test_the_likeliest_is_shown_first_with_what_is_the_same(client: FlaskClient) -> None:
+    """However many share the number. And each opens beside the form, which keeps what was typed."""
+    clinic = Clinic()
+    with store.transaction(clinic.id) as session:
+        mia = a_patient(session, "mia", mobile=None, date_of_birth=date(1980, 5, 4)).id
+        nobody_knows = a_patient(session, "unknown", mobile=MOBILES[1]).id
+        family = [a_patient(session, f"f{n}", first_name=f"F{n}", mobile=MOBILES[1]).id for n in range(5)]
+    page = add(client, **MIA, number="0491 570 110").text
+    alike = page[page.index('id="alike"') :]
+    shown = re.findall(r'<a href="/patients/(\d+)" target="_blank">.*?<span class="quiet">(same [^·<]*[^·< ])', alike)
+    wanted = [(mia, "same name and birth date"), (nobody_knows, "same name and number")]
+    wanted += [(one, "same number") for one in family[:1:-1]]
+    assert shown == [(str(id_), same) for id_, same in wanted]
+
+
 def test_another_birth_date_is_another_person(client: FlaskClient) -> None:
     Case(client, date_of_birth=date(1981, 5, 4))
     assert add(client, **MIA).status_code == 303
