@@ -53,6 +53,7 @@ _USUAL_MINUTES = 30
 _PATIENT_FIELDS = ("first_name", "last_name", "date_of_birth", "email", "preference", "archived")
 _NUMBERS = {"mobile": PhoneType.MOBILE, "phone": PhoneType.HOME}
 _TABLES = {"business": BUSINESSES, "practitioner": PRACTITIONERS, "type": APPOINTMENT_TYPES}
+_NAMED = ("date", "start", "end", "minutes", "birth_date")  # what stands there is named, if it cannot be read
 _KEEP_IN_STEP = "the same patient is written otherwise in line {}, which counts."
 
 
@@ -105,7 +106,8 @@ def understand(record: Record, matching: Matching, country: str) -> Understood:
         raise Misread([(fields[0] if fields else "", record.fault[1])])
     clock = record.values[matching.columns["start"]] if "start" in matching.columns else None
     is_clock_read = clock is None or read("start", read_clock) is not None
-    starts = read("date", lambda text: read_moment(text, clock, order)) if is_clock_read else None
+    # Without its time it is read all the same: both are then named at once.
+    starts = read("date", lambda text: read_moment(text, clock if is_clock_read else "0:00", order))
     minutes = read("minutes", lambda text: read_minutes(text) if text.strip() else None)
     ends = read("end", lambda text: read_end(text, starts, order) if starts and text.strip() else None)
     if starts and ends is None and minutes is not None:
@@ -165,6 +167,19 @@ def _made_of(*parts: object) -> str:
     return "list-" + hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:20]
 
 
+def problems_of(
+    name: str, file: CsvFile, record: Record, matching: Matching, faults: Iterable[tuple[str, str]]
+) -> list[Problem]:
+    """Of a row that cannot be read, each with its heading as it stands in the file. For pages only: a value may be a
+    patient's."""
+    problems = []
+    for field, cause in faults:
+        column = matching.columns.get(field, "")
+        value = record.values.get(column, "").strip() if field in _NAMED else None
+        problems.append(Problem(name, record.line, file.headings.get(column, column), cause, value))
+    return problems
+
+
 # --- the folder ---------------------------------------------------------------------------------------------
 
 
@@ -199,7 +214,7 @@ def convert(
         file = CsvFile(path, columns, separator=matching.separator, encoding=matching.encoding)
         records = iter(file)
         with ExitStack() as stack:
-            list_ = _List(session, stack, name, matching, country, folder, at, report, rejected)
+            list_ = _List(session, stack, name, file, matching, country, folder, at, report, rejected)
             while chunk := list(islice(records, AT_ONCE)):
                 list_.take(chunk)
                 report.progress(name, min(file.bytes_read, file.size), 3 * file.size)
@@ -215,6 +230,7 @@ class _List:
         session: Session,
         stack: ExitStack,
         name: str,
+        file: CsvFile,
         matching: Matching,
         country: str,
         folder: Path,
@@ -224,6 +240,7 @@ class _List:
     ) -> None:
         self._session = session
         self._name = name
+        self._file = file
         self._matching = matching
         self._country = country
         self._at = at.isoformat()
@@ -338,9 +355,7 @@ class _List:
 
     def _reject(self, record: Record, faults: Iterable[tuple[str, str]]) -> None:
         self._left_out += 1
-        problems = [
-            Problem(self._name, record.line, self._matching.columns.get(field, ""), cause) for field, cause in faults
-        ]
+        problems = problems_of(self._name, self._file, record, self._matching, faults)
         self._problems += len(problems)
         for problem in problems:
             self._report.problem(problem)

@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.importing.problems import Problem
 from portal.actions.importing.reading import CsvFile, UnreadableFile
-from portal.actions.upload_list import Misread, Understood, understand
+from portal.actions.upload_list import Misread, Understood, problems_of, understand
 from portal.actions.uploads import NoSuchUpload, UploadRefused, begin, get_locked
 from portal.actions.who import Who
 from portal.core.lists import SEPARATORS, Matching, matching_from
@@ -34,11 +35,11 @@ _ONE_COLUMN = (
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """A row as it is understood, or (heading, cause) of what cannot be read."""
+    """A row as it is understood, or what of it cannot be read."""
 
     line: int
     understood: Understood | None
-    faults: Sequence[tuple[str, str]]
+    faults: Sequence[Problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def show_matching(practice_id: str, upload_id: int) -> ShownMatching:
         with _beginning(session, upload_id) as path:
             headings, unreadable = _headings(path, matching)
             problem = _find_problem(matching)
-            rows = _preview(path, matching, country) if not (problem or unreadable) else []
+            rows = _preview(path, upload.name, matching, country) if not (problem or unreadable) else []
     return ShownMatching(
         matching,
         headings,
@@ -190,7 +191,7 @@ def _headings(path: Path, matching: Matching) -> tuple[list[str], str]:
     return names, "" if len(names) > 1 else _ONE_COLUMN
 
 
-def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:
+def _preview(path: Path, name: str, matching: Matching, country: str) -> list[PreviewRow]:
     columns = list(dict.fromkeys(matching.columns.values()))
     file = CsvFile(path, columns, separator=matching.separator, encoding=matching.encoding)
     rows = []
@@ -199,10 +200,13 @@ def _preview(path: Path, matching: Matching, country: str) -> list[PreviewRow]:
             try:
                 rows.append(PreviewRow(record.line, understand(record, matching, country), ()))
             except Misread as misread:
-                faults = [(matching.columns.get(field, ""), cause) for field, cause in misread.faults]
-                rows.append(PreviewRow(record.line, None, faults))
+                problems = problems_of(name, file, record, matching, misread.faults)
+                rows.append(PreviewRow(record.line, None, problems))
     except UnreadableFile as error:
-        return [PreviewRow(1, None, error.faults)]
+        return [
+            PreviewRow(1, None, [Problem(name, 1, file.headings.get(column, column), cause)])
+            for column, cause in error.faults
+        ]
     return rows
 
 

@@ -108,16 +108,17 @@ def matching_from(stored: Mapping[str, Any]) -> Matching:
 # --- dates and times ----------------------------------------------------------------------------------------
 
 _WEEKDAY = re.compile(r"^[^\W\d]{2,9}\.?,?\s+(?=\d)")
-_NUMBERS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})\.?")
+_NUMBERS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?![\d:])\.?")
 _IN_WORDS = re.compile(r"(\d{1,2})\.?[ -]([A-Za-z]{3,9})\.?,?[ -](\d{4})")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?:[:.]\d{2}(?:\.\d+)?)?\s*([ap])?\.?(?:m\.?)?", re.IGNORECASE)
 _OFFSET = re.compile(r"\d\s*(Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
-_MONTHS = {name[:3].lower(): number for number, name in enumerate(MONTHS, 1)}
+_MONTHS = {name[:3].lower(): str(number) for number, name in enumerate(MONTHS, 1)}
+_TWO_DIGITS = "its year has two digits: write all four, like 1961, or choose “No column” for the date of birth."
 
 
 def read_day(text: str, order: DateOrder) -> date:
-    """Raises ValueError where it is not written so."""
-    day, rest = _split_day(text, order)
+    """A date of birth. Raises ValueError where it is not written so."""
+    day, rest = _split_day(text, order, is_near=False)
     if rest:
         raise ValueError(f"not a date alone, {_LIKE[order]}.")
     return day
@@ -125,7 +126,7 @@ def read_day(text: str, order: DateOrder) -> date:
 
 def read_moment(text: str, clock: str | None, order: DateOrder) -> datetime:
     """A date with its time, which stands beside it or in a column of its own. Raises ValueError."""
-    day, rest = _split_day(text, order)
+    day, rest = _split_day(text, order, is_near=True)
     if clock is None and not rest:
         raise ValueError("there is no time beside the date: choose the column that holds it.")
     return datetime.combine(day, read_clock(rest if clock is None else clock))
@@ -155,27 +156,30 @@ def read_clock(text: str) -> time:
     return time(hour, minute)
 
 
-def _split_day(text: str, order: DateOrder) -> tuple[date, str]:
-    """The date, and what follows it."""
+def _split_day(text: str, order: DateOrder, *, is_near: bool) -> tuple[date, str]:
+    """The date, and what follows it. `is_near`: a year of two digits can only be of this century."""
     text = _WEEKDAY.sub("", " ".join(text.split()))
-    wrong = ValueError(f"not a date {_LIKE[order]}.")
+    if found := _IN_WORDS.match(text):
+        year, month, number = found[3], _MONTHS.get(found[2][:3].lower(), ""), found[1]
+    elif found := _NUMBERS.match(text):
+        parts = (found[1], found[3], found[4])
+        year, month, number = {
+            DateOrder.DAY_FIRST: (parts[2], parts[1], parts[0]),
+            DateOrder.MONTH_FIRST: (parts[2], parts[0], parts[1]),
+            DateOrder.YEAR_FIRST: parts,
+        }[order]
+    if not found or len(year) not in (2, 4) or not 1 <= len(month) <= 2 or len(number) > 2:
+        raise ValueError(f"not a date {_LIKE[order]}.")
+    if len(year) == 2:
+        if not is_near:
+            raise ValueError(_TWO_DIGITS)
+        year = f"20{year}"
+    if not 1 <= int(month) <= 12:
+        raise ValueError(f"there is no month {int(month)} {_LIKE[order]}.")
     try:
-        if found := _IN_WORDS.match(text):
-            day = date(int(found[3]), _MONTHS[found[2][:3].lower()], int(found[1]))
-        elif found := _NUMBERS.match(text):
-            parts = (found[1], found[3], found[4])
-            year, month, number = {
-                DateOrder.DAY_FIRST: (parts[2], parts[1], parts[0]),
-                DateOrder.MONTH_FIRST: (parts[2], parts[0], parts[1]),
-                DateOrder.YEAR_FIRST: parts,
-            }[order]
-            if len(year) != 4 or len(month) > 2 or len(number) > 2:
-                raise wrong
-            day = date(int(year), int(month), int(number))
-        else:
-            raise wrong
-    except (ValueError, KeyError):
-        raise wrong from None
+        day = date(int(year), int(month), int(number))
+    except ValueError:
+        raise ValueError("there is no such day.") from None
     check_year(day)
     return day, text[found.end() :].removeprefix("T").strip(" ,")
 

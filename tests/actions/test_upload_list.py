@@ -182,12 +182,13 @@ def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(cli
     found = work(id_).found or {}
     told = [(one["file"], one["line"], one["column"], one["cause"]) for one in found["problems"]]
     assert told == [
-        ("list.csv", 2, "termin am", "not a date with the day first, like 31/12/2031."),
+        ("list.csv", 2, "Termin am", "there is no month 13 with the day first, like 31/12/2031."),
         ("list.csv", 3, "um", "not a time like 9:30, 14:05 or 2:05pm."),
-        ("list.csv", 4, "kundin", "the patient has no name."),
+        ("list.csv", 4, "Kundin", "the patient has no name."),
         ("list.csv", 7, "", "it has 2 values, and the first line names 10 columns."),
-        ("list.csv", 6, "nr", "line 5 is the same appointment."),
+        ("list.csv", 6, "Nr", "line 5 is the same appointment."),
     ]
+    assert [one["value"] for one in found["problems"]] == ["05/13/2031", "half past nine", "", "", ""]
     assert found["missing_count"] == 0  # what the rows left out would have held is not known
     agree(id_)
     work(id_)
@@ -202,10 +203,17 @@ def test_rows_that_cannot_be_read_are_named_by_line_and_heading_and_left_out(cli
 def test_a_day_at_the_end_of_all_days_is_a_fault_of_its_row(clinic: Clinic) -> None:
     id_ = upload(a_list(ROWS[0], ROWS[1].replace("08/05/2031;2pm", "31/12/9999;23:50")), "list.csv")
     assert match(PRACTICE, id_, MATCHING, NOW) is None
-    told = [("termin am", "the year must lie between 1900 and 2200.")]
-    assert [row.faults for row in show_matching(PRACTICE, id_).rows] == [(), told]
+    told = [['list.csv:3: Termin am: "31/12/9999": the year must lie between 1900 and 2200.']]
+    assert [list(map(str, row.faults)) for row in show_matching(PRACTICE, id_).rows] == [[], *told]
     matched(id_)
     assert (work(id_).found or {})["problem_count"] == 1
+
+
+def test_all_that_is_wrong_in_a_row_is_said_at_once(clinic: Clinic) -> None:
+    id_ = upload(a_list(ROWS[0].replace("08/05/2031;9:30", "31/11/2031;9:30 Uhr").replace("1980", "80")), "list.csv")
+    assert match(PRACTICE, id_, MATCHING, NOW) is None
+    told = [(one.column, one.value) for one in show_matching(PRACTICE, id_).rows[0].faults]
+    assert told == [("um", "9:30 Uhr"), ("Termin am", "31/11/2031"), ("Geb.", "04/05/80")]
 
 
 def test_a_list_of_bad_rows_only_cannot_be_imported(clinic: Clinic) -> None:

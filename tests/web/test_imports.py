@@ -248,7 +248,12 @@ def test_a_lists_columns_are_matched_and_its_first_rows_shown(client: FlaskClien
     assert press(client, page, "check").status_code == 422
     assert press(client, page, "columns", **COLUMNS).status_code == 303
     html = client.get(page).text
-    for words in ("Thursday 8 May 2031, 9:30am", "&lt;b&gt;Nguyen", "not a time like 9:30", "That is right"):
+    for words in (
+        "Thursday 8 May 2031, 9:30am",
+        "&lt;b&gt;Nguyen",
+        "um “soon”: not a time like 9:30",
+        "That is right",
+    ):
         assert words in html, words
     assert press(client, page, "check").status_code == 303
     assert waiting == [("riverside", 1)]

@@ -109,11 +109,13 @@ class _Lines(Iterator[str]):
 class CsvFile:
     """One file of an export, or of another program. Raises UnreadableFile, also while it is iterated.
 
-    `columns`: in lower case, those that are wanted.
+    `columns`: in lower case, those that are wanted. `headings`: by lower case as they stand in the first line, once
+    that is read.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], *, separator: str = ",", encoding: str = "utf-8") -> None:
         self._columns = columns
+        self.headings: Mapping[str, str] = {}
         self._not_encoded = _NOT_UTF8 if encoding == "utf-8" else "it holds a character that this encoding has not."
         if not path.is_file():  # opening a pipe would wait for ever
             raise UnreadableFile(("", "not a file."))
@@ -173,6 +175,7 @@ class CsvFile:
 
     def _find_columns(self, header: list[str]) -> list[str]:
         names = [name.casefold() for name in header]
+        self.headings = dict(zip(names, header, strict=True))
         missing = [column for column in self._columns if column not in names]
         if missing == list(self._columns) and len(names) == 1 and (";" in names[0] or "\t" in names[0]):
             raise UnreadableFile(("", f"its columns are not separated by commas. {_SAVE_AS_UTF8}"))
