@@ -1,11 +1,12 @@
 """When the practice's reminders go: the hour of the first attempt, and how many days ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.ahead import MOST, place, read_times
 from portal.actions.asking import Asked, SettingRefused
 from portal.actions.who import Who, note_change
 from portal.core.phrases import counted, day
@@ -18,6 +19,7 @@ from portal.core.reminder_times import (
     changed_days,
     window_in_words,
 )
+from portal.core.states import Status
 from portal.core.timing import local
 from portal.store.changes import REMINDER_TIMES, Subject
 from portal.store.practices import Business, Practice
@@ -38,7 +40,7 @@ def set_reminder_times(
         if new == old:
             return False
         if not confirmed:
-            raise Asked(_effects(session, old, new, now), "Yes, change when reminders go")
+            raise Asked(_effects(session, practice, new, now), "Yes, change when reminders go")
         practice.window_start, practice.lead_days = window_start, lead_days
         note_change(session, who, now, Subject.PRACTICE, None, REMINDER_TIMES, old.in_words(), new.in_words())
         session.flush()
@@ -49,7 +51,8 @@ def times_of(practice: Practice) -> ReminderTimes:
     return ReminderTimes(practice.window_start, practice.lead_days)
 
 
-def _effects(session: Session, old: ReminderTimes, new: ReminderTimes, now: datetime) -> list[str]:
+def _effects(session: Session, practice: Practice, new: ReminderTimes, now: datetime) -> list[str]:
+    old = times_of(practice)
     businesses = store.practices.list_businesses(session)
     ahead = counted(new.lead_days, "day")
     says = [
@@ -63,11 +66,29 @@ def _effects(session: Session, old: ReminderTimes, new: ReminderTimes, now: date
     says.append(_first(found[earliest.id], earliest, now))
     missed = {id_: days.missed for id_, days in found.items() if days.missed}
     again = {id_: days.again for id_, days in found.items() if days.again}
-    for days, say in ((missed, _missed), (again, _again)):
-        if days:
-            to_come = sum(store.reminders.count_to_come(session, days).values())
-            says.append(say(to_come, _in_words(list(days.values()), now)))
+    if missed:
+        says.append(_missed(_count_lost(session, practice, missed, now), _in_words(list(missed.values()), now)))
+    if again:
+        to_come = sum(store.reminders.count_to_come(session, again).values())
+        says.append(_again(to_come, _in_words(list(again.values()), now)))
     return says
+
+
+def _count_lost(session: Session, practice: Practice, missed: Mapping[int, Days], now: datetime) -> int:
+    """Of these days' reminders those that would go as things are: patients who get none lose none. Of at most `MOST`
+    appointments."""
+    first, last = min(days[0] for days in missed.values()), max(days[1] for days in missed.values())
+    found = store.facts.list_to_decide(session, practice, list(missed), first, last, MOST)
+    return sum(
+        one.outcome is not None
+        and one.outcome.status is Status.QUEUED
+        and _is_within(one.reminder.facts.details.starts_local.date(), missed[one.reminder.business_id])
+        for one in place(practice, read_times(session, practice).clocks, found, now)
+    )
+
+
+def _is_within(day: date, days: Days) -> bool:
+    return days[0] <= day <= days[1]
 
 
 def _first(days: ChangedDays, business: Business, now: datetime) -> str:

@@ -91,6 +91,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if abs(number) == 1 else 's'}"
 
 
+def up_to(most: int, what: str) -> str:
+    """no reminder; up to 1 reminder; up to 1,200 reminders."""
+    return f"up to {counted(most, what)}" if most else f"no {what}"
+
+
 def lasting(duration: timedelta) -> str:
     """3 days; 1 hour; 20 seconds: in the largest unit that it fills."""
     seconds = max(0, int(duration.total_seconds()))

@@ -31,6 +31,7 @@ def register(app: Flask) -> None:
         place_of_zone=ahead.place_of_zone,
         lasting=phrases.lasting,
         listed=phrases.listed,
+        up_to=phrases.up_to,
         wall=_wall,
         window=window_in_words,
         number=as_people_say,

@@ -67,6 +67,15 @@ def test_more_days_ahead_says_whose_reminders_will_not_go(clinic: Clinic) -> Non
     assert noted("reminder_times") == [("Dana", before, after)]
 
 
+def test_who_gets_no_reminder_loses_none(clinic: Clinic) -> None:
+    clinic.book("mia")
+    clinic.book("email", patient={"preference": Preference.EMAIL})
+    clinic.book("archived", patient={"archived": True})
+    assert "1 reminder for the appointments of Thursday 8 May to Friday 9 May will" in effects(
+        lambda: set_times(10, 3)
+    )
+
+
 def test_fewer_days_ahead_says_whose_have_gone_already(clinic: Clinic) -> None:
     clinic.change(clinic.practice, lead_days=3)
     clinic.book("tomorrow")

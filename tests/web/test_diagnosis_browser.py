@@ -142,7 +142,7 @@ def test_turning_off_asks_first_and_can_be_undone(open_page: Open) -> None:
     page = open_page("/settings/businesses")
     place = page.locator("article", has=page.get_by_role("heading", name="North Clinic"))
     place.get_by_text("Switch off …").click()
-    expect(place).to_contain_text("It would stop 2 reminders in the next 7 days")
+    expect(place).to_contain_text("It would stop up to 2 reminders in the next 7 days")
     place.get_by_role("button", name="Switch off for North Clinic").click()  # unticked: the browser asks
     expect(place.get_by_text("Off", exact=True)).to_have_count(0)
     place.get_by_label("Yes, patients of North Clinic get no reminders").check()

@@ -60,7 +60,7 @@ def clinic(client: FlaskClient) -> Clinic:
 def test_a_business_is_switched_off_only_when_asked_and_on_again_at_once(
     client: FlaskClient, clinic: Clinic, headers: dict[str, str]
 ) -> None:
-    assert "It would stop 3 reminders in the next 7 days" in client.get("/settings/businesses").text
+    assert "It would stop up to 3 reminders in the next 7 days" in client.get("/settings/businesses").text
     asked = client.post(BUSINESS, data={"reminders": "off", "row": "1"}, headers=headers)
     assert asked.status_code == 422
     assert "Tick that its patients are to get no reminders." in asked.text
@@ -126,7 +126,7 @@ def test_a_draft_says_why_it_cannot_be_used(client: FlaskClient, clinic: Clinic)
 
 @pytest.mark.parametrize("headers", [HX, {}], ids=["scripts", "no scripts"])
 def test_the_main_switch_asks_both_ways(client: FlaskClient, clinic: Clinic, headers: dict[str, str]) -> None:
-    assert "It would stop 3 reminders in the next 7 days" in client.get("/settings/sms").text
+    assert "It would stop up to 3 reminders in the next 7 days" in client.get("/settings/sms").text
     for wanted in ("paused", "on", "rehearsal"):
         asked = client.post(SENDING, data={"sending": wanted, "row": "sending"}, headers=headers)
         assert asked.status_code == 422
