@@ -111,7 +111,8 @@ def is_taken(session: Session, provider_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A patient who has the number. `message`: the newest to that number, where there was one; `timezone`: its."""
+    """A patient who has the number. `message`: the newest that may have come to that number, where there was one;
+    `timezone`: its."""
 
     patient: Patient
     message: Message | None
@@ -127,6 +128,7 @@ def list_candidates(session: Session, numbers: Collection[str]) -> dict[str, lis
             Message.patient_id == PhoneRow.patient_id,
             Message.to == PhoneRow.e164,
             Message.direction == Direction.OUTBOUND,
+            Message.status.in_(_MAY_HAVE_COME),
         )
         .correlate(PhoneRow)
         .scalar_subquery()

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from portal import store
 from portal.actions.inbound import LONGEST_TEXT, take_reply
+from portal.actions.take_back import take_back
 from portal.core.reasons import Reason
 from portal.core.reminders import Sending
 from portal.core.replies import Meaning
@@ -20,7 +21,7 @@ from portal.store.appointments import Appointment
 from portal.store.messages import Message
 from portal.store.patients import OptOut, OptOutSource
 from portal.store.replies import Reply, ReplySettings
-from tests.actions.by_staff import write
+from tests.actions.by_staff import DANA, write
 from tests.actions.replies import LATER, MIA, SENDER, an_event, comes_in, message, remind, reply_of
 from tests.builders import MOBILES, PASS_AT, Clinic
 
@@ -94,6 +95,17 @@ def test_who_was_texted_last_is_the_likeliest(clinic: Clinic) -> None:
     with store.reading(clinic.id) as session:
         found = store.replies.list_candidates(session, [MIA])
     assert [one.patient.external_id for one in found[MIA]] == ["a", "b", "c"]
+
+
+def test_what_never_went_makes_nobody_likely(clinic: Clinic) -> None:
+    """A text that was taken back is no text that the patient answers."""
+    remind(clinic, "a")
+    clinic.book("b", patient={"first_name": "Ben"})
+    taken_back = write("The practice is closed.", "b")
+    take_back(clinic.id, taken_back, DANA, LATER)
+    with store.reading(clinic.id) as session:
+        found = store.replies.list_candidates(session, [MIA])[MIA]
+    assert [(one.patient.external_id, one.message is not None) for one in found] == [("a", True), ("b", False)]
 
 
 def test_an_unknown_number_belongs_to_nobody(clinic: Clinic) -> None:
