@@ -77,5 +77,7 @@ def _foresee(session: Session, made: Made, now: datetime) -> tuple[Appointment, 
     appointment = Appointment(**made.columns, booked_at=now, revision=0)
     reminder = store.facts.imagine(session, made.parts, appointment, None)
     parts = made.parts
-    effect = foresee(session, Act.ADDED, parts.practice, made.business, reminder, None, parts.opt_outs, now)
+    effect = foresee(
+        session, Act.ADDED, parts.practice, made.business, reminder, None, parts.opt_outs, parts.template, now
+    )
     return appointment, effect

@@ -71,5 +71,7 @@ def _show(session: Session, appointment_id: int, now: datetime, cancels: bool) -
     is_cancelled = has_come(appointment.cancelled_at, now)
     reminder = replace(found.reminder, cancelled_at=now if cancels else None)
     act = Act.CANCELLED if cancels else Act.TAKEN_UP
-    effect = foresee(session, act, found.practice, found.business, reminder, found.message, found.opt_outs, now)
+    effect = foresee(
+        session, act, found.practice, found.business, reminder, found.message, found.opt_outs, found.template, now
+    )
     return ToCancel(found, effect, state_of(appointment), is_cancelled is cancels)

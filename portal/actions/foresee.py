@@ -17,7 +17,7 @@ from portal.core.wording import Context, words
 from portal.store.facts import Reminder
 from portal.store.messages import Message
 from portal.store.patients import OptOut
-from portal.store.practices import Business, Practice
+from portal.store.practices import Business, Practice, SmsTemplate
 
 
 def foresee(
@@ -28,10 +28,12 @@ def foresee(
     reminder: Reminder,
     message: Message | None,
     opt_outs: Collection[OptOut],
+    template: SmsTemplate | None,
     now: datetime,
 ) -> Effect:
-    """`reminder`, `business`: as they are after the change. `message`: the reminder's row before it. `opt_outs`: that
-    hold for the patient or one of the patient's numbers."""
+    """`reminder`, `business`, `template`: as they are after the change, the template also where it is a draft that
+    cannot be used. `message`: the reminder's row before it. `opt_outs`: that hold for the patient or one of the
+    patient's numbers."""
     zone = business.timezone
     text = None
     if message is not None:
@@ -39,7 +41,7 @@ def foresee(
         # What was in doubt before is in doubt again, and stays paid.
         charged = 0 if message.was_in_doubt else message.charged
         text = Text(message.status, sent_at, charged, message.written_by is not None)
-    coming = _next(session, practice, business, reminder, text, opt_outs, now)
+    coming = _next(session, practice, business, reminder, text, opt_outs, template, now)
     return effect(act, reminder.facts.details.patient_first_name, text, coming, local(now, zone))
 
 
@@ -50,6 +52,7 @@ def _next(
     reminder: Reminder,
     text: Text | None,
     opt_outs: Collection[OptOut],
+    template: SmsTemplate | None,
     now: datetime,
 ) -> Next:
     is_over = has_come(reminder.starts_at, now)
@@ -67,17 +70,21 @@ def _next(
     else:
         (outcome,) = decide_in_turn(practice, [reminder], practice.credits + (text.charged if text else 0))
         reasons = outcome.reasons
-    context = _context(practice, reminder, opt_outs, now)
+    context = _context(practice, reminder, opt_outs, template, now)
     there = local(pass_at, business.timezone) if pass_at else None
     return Next(there, tuple(words(reason, context) for reason in reasons), is_over)
 
 
-def _context(practice: Practice, reminder: Reminder, opt_outs: Collection[OptOut], now: datetime) -> Context:
+def _context(
+    practice: Practice, reminder: Reminder, opt_outs: Collection[OptOut], template: SmsTemplate | None, now: datetime
+) -> Context:
     """What the words say of the patient and the practice."""
     facts = reminder.facts
     return replace(
         context_now(practice, facts, opt_outs, reminder.timezone, now),
         business=facts.details.business_name,
+        template=template.name if template else "",
+        template_problem=(template.problem or "") if template else "",
         preference=facts.preference,
         default_preference=practice.default_preference,
         credits_needed=cost(facts),

@@ -139,7 +139,9 @@ def _plan(session: Session, practice_id: str, found: Found, asked: Asked, now: d
     act = Act.MOVED if is_moved else Act.CHANGED
     message = None if is_moved else found.reminder.message
     reminder = store.facts.imagine(session, parts, after, message)
-    effect = foresee(session, act, parts.practice, made.business, reminder, found.message, parts.opt_outs, now)
+    effect = foresee(
+        session, act, parts.practice, made.business, reminder, found.message, parts.opt_outs, parts.template, now
+    )
     return _Plan(found, made, changed, act, effect)
 
 

@@ -141,6 +141,18 @@ def test_why_none_will_go_is_said(app: Flask) -> None:
     )
 
 
+def test_that_the_template_is_a_draft_is_said(clinic: Clinic) -> None:
+    """Not that the type has none."""
+    clinic.change(clinic.template, body="{{Foo}}", problem="{{Foo}} is unknown")
+    clinic.change(clinic.template, name="Massage (draft)")
+    draft = '"Initial consultation" uses "Massage (draft)", a draft that cannot be used: {{Foo}} is unknown'
+    _, added = add(clinic, time="11:00")
+    assert added.says[1] == f"This appointment type has no SMS template. {draft}"
+    assert draft in move_to(clinic, EARLY, time="12:00").says[-1]
+    cancel_it(EARLY)
+    assert draft in cancel_it(EARLY, cancels=False).says[-1]
+
+
 @pytest.mark.parametrize(
     ("practice", "heading"),
     [
