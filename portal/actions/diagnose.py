@@ -77,7 +77,7 @@ def case_of(
         timezone=appointment.timezone,
         starts_local=appointment.starts_wall,
         facts=reminder.facts,
-        context=_context(found, last_changes, events, due, now),
+        context=replace(_context(found, last_changes, events, due, now), is_otherwise_now=not outcome.reasons),
         credits=practice.credits + (message.charged if message else 0),
         status=message.status if message else None,
         reasons=message.reasons if message else (),

@@ -263,10 +263,18 @@ def say(code: Code, detail: Mapping[str, Any], now: datetime) -> Said:
                 "Reminders run again.",
             )
         case Code.CREDITS_RUN_OUT:
+            when = _when(detail, "at", now, is_time=True)
+            says = (
+                f"{detail['credits']:,} left; the reminders that go {_day(detail, 'at', now)} need "
+                f"{detail['needed']:,}. Top up before {when}."
+            )
+            if datetime.fromisoformat(detail["at"]) <= now:  # what was counted then is spent since
+                says = (
+                    f"The reminders of {when} need more than were left. Top up now: the next try takes up the others."
+                )
             return Said(
                 "Credits run out with the next reminders",
-                f"{detail['credits']:,} left; the reminders that go {_day(detail, 'at', now)} need "
-                f"{detail['needed']:,}. Top up before {_when(detail, 'at', now, is_time=True)}.",
+                says,
                 "/settings/sms",
                 "Top up",
                 "There are enough credits for the next reminders.",

@@ -237,11 +237,14 @@ def explain(reasons: Sequence[Reason], context: Context, asked: Collection[Check
     explained = []
     for reason in reasons:
         said = words(reason, context)
-        mended = now_ok.get(reason)
+        mended, says = now_ok.get(reason), ""
         if mended:
             says = f"No longer so. {mended.label}: {mended.detail}. {who_changed(reason, context)}".strip()
+        elif reason is Reason.PROVIDER_REFUSED and context.is_otherwise_now:
+            says = f"{said.says} No longer so: the number or the text is another by now."
+        if says:
             said = replace(said, says=says, fix="", place="")
-        explained.append(Explained(reason, said, is_mended=mended is not None))
+        explained.append(Explained(reason, said, is_mended=bool(says)))
     return tuple(explained)
 
 

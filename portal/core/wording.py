@@ -76,6 +76,7 @@ class Context:
     newer_message: int | None = None  # the reminder for the time to which it was moved
     provider_code: str = ""
     provider_title: str = ""
+    is_otherwise_now: bool = False  # what the provider refused: its number or its text
     changes: Mapping[Reason, Changed] = field(default_factory=dict)  # of what each reason asks about
 
     @property

@@ -35,7 +35,8 @@ def rename() -> ResponseReturnValue:
 def choose_daily_line() -> ResponseReturnValue:
     wanted, with_names = bool(request.form.get("wanted")), bool(request.form.get("names"))
     staff.choose_daily_line(current_user.id, wanted, with_names, clock.now())
-    flash("The day's line comes by mail." if wanted else "The day's line does not come by mail.")
+    comes = "comes by mail" if _can_mail() else "comes by mail once your administrator has set up mail"
+    flash(f"The day's line {comes}." if wanted else "The day's line does not come by mail.")
     return redirect(url_for("account.show"), 303)
 
 
@@ -48,12 +49,16 @@ def sign_out_everywhere() -> ResponseReturnValue:
     return redirect(url_for("security.login"), 303)
 
 
+def _can_mail() -> bool:
+    return current_app.extensions["portal.settings"].smtp_url is not None
+
+
 def _page(refused: StaffRefused | None = None) -> str:
     security = current_app.extensions["security"]
     return render_template(
         "staff/account.html",
         name=request.form.get("name", current_user.name),
         refused=refused,
-        can_mail=current_app.extensions["portal.settings"].smtp_url is not None,
+        can_mail=_can_mail(),
         codes_left=len(security.mf_recovery_codes_util.get_recovery_codes(current_user)),
     )

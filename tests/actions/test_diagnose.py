@@ -250,7 +250,11 @@ def test_what_the_provider_refused_is_told_and_goes_only_if_it_changes(app: Flas
     assert crossed(diagnosis) == {}
     assert diagnosis.next_try == "Next try: today at 11am, if the number, the text or the sender is another by then."
     clinic.change(clinic.template, body="Another text")
-    assert diagnose(clinic.id, "a", PASS_AT).next_try == "Next try: today at 11am."
+    diagnosis = diagnose(clinic.id, "a", PASS_AT)
+    assert diagnosis.next_try == "Next try: today at 11am."
+    (told,) = diagnosis.explained
+    assert (told.is_mended, told.words.fix) == (True, "")
+    assert told.words.says == "No such number. No longer so: the number or the text is another by now."
 
 
 def test_an_opt_out_says_whose_it_is_and_since_when(app: Flask) -> None:

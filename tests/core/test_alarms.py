@@ -138,8 +138,11 @@ def test_every_alarm_has_words_a_place_and_an_all_clear(code: Code) -> None:
 
 
 def test_an_alarm_says_what_by_when_at_the_practices_clocks() -> None:
-    assert say(Code.CREDITS_RUN_OUT, DETAIL, NOW).says == (
+    assert say(Code.CREDITS_RUN_OUT, DETAIL, NOW - 2 * HOUR).says == (
         "140 left; the reminders that go today need 1,164. Top up before 10am today."
+    )
+    assert say(Code.CREDITS_RUN_OUT, DETAIL, NOW).says == (
+        "The reminders of 10am today need more than were left. Top up now: the next try takes up the others."
     )
     assert say(Code.NO_PASS_RAN, DETAIL, NOW).says.startswith("North Clinic and South Clinic: nothing has run since")
     assert "at 11:10pm UTC" in say(Code.QUEUE_WAITS, {"since": DETAIL["since"]}, NOW).says

@@ -84,7 +84,7 @@ def test_the_hours_are_changed_in_place(open_page: Open, scripts: bool) -> None:
 def test_the_days_line_is_chosen(open_page: Open) -> None:
     page = open_page("/account")
     page.get_by_label("Mail it to me").check()
-    page.get_by_role("button", name="Keep it so").click()
-    expect(page.get_by_text("The day's line comes by mail.")).to_be_visible()
+    page.get_by_role("button", name="Save this").click()
+    expect(page.get_by_text("The day's line comes by mail once your administrator has set up mail.")).to_be_visible()
     expect(page.get_by_label("Mail it to me")).to_be_checked()
     expect(page.get_by_label("With the names")).not_to_be_checked()

@@ -118,7 +118,7 @@ def test_after_the_pass_it_says_who_was_texted_and_when_the_next_try_is(
     assert "1 will not, unless mended" in page
     assert "1 has no number filed as Mobile" in page
     assert "Noah Nguyen" in page
-    assert "Reminders last ran today at 10am: 1 texted, 1 not sent, 0 failed." in page
+    assert "Reminders last ran today at 10am: 1 handed over for sending, 1 not sent, 0 failed." in page
 
 
 def test_whoever_has_two_appointments_is_one_patient_already_texted(client: FlaskClient) -> None:
