@@ -195,7 +195,8 @@ def _find_id(file: PracticeFile | None, named: str | None) -> str | None:
     if file is None or named is None:
         return named if file is None else file.id
     if file.id is not None and file.id != named:
-        raise CannotImport(f"{FILE} is that of the practice {file.id!r}, not of {named!r}.")
+        says = f"{FILE} is that of the practice “{file.id}”, and this practice is “{named}”. Is it the right folder?"
+        raise CannotImport(f"{says} Then take {FILE} out of it, or write “{named}” as its id, and import it again.")
     return file.id
 
 

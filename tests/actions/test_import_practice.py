@@ -194,7 +194,7 @@ def test_appointments_alone_are_taken_for_the_practice_that_is_named_or_the_only
 
 
 def test_a_folder_of_another_practice_than_the_named_one_is_refused(export: Export) -> None:
-    with pytest.raises(CannotImport, match="'riverside', not of 'northgate'"):
+    with pytest.raises(CannotImport, match="“riverside”, and this practice is “northgate”"):
         export.run(practice_id="northgate")
 
 

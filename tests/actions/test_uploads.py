@@ -318,7 +318,11 @@ def test_the_export_of_another_practice_is_refused_in_words(app: Flask, tmp_path
     before = without_uploads()
     done = work(upload(a_zip(Export(tmp_path / "e", id="northgate").write())))
     assert done.state is UploadState.REFUSED
-    assert done.refusal == "practice.json is that of the practice 'northgate', not of 'riverside'."
+    assert done.refusal == (
+        "practice.json is that of the practice “northgate”, and this practice is “riverside”. "
+        "Is it the right folder? Then take practice.json out of it, or write “riverside” as its id, and import it "
+        "again."
+    )
     assert without_uploads() == before
     assert count(UploadPiece) == 0
 

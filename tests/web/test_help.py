@@ -157,6 +157,7 @@ FIRST = {
     "hours": ("hours", "when do texts go"),
     "going-live": ("go live",),
     "import": ("import", "upload file"),
+    "import-folder": ("import zip", "zip folder"),
     "businesses": ("time zone", "switch off reminders", "new clinic"),
     "tidy-up": ("undo",),
     "worklist": ("dealt with",),
