@@ -120,6 +120,15 @@ def test_staffs_changes_to_settings_stay(export: Export) -> None:
     assert find(AppointmentType, "k1").reminder_template_id is None
 
 
+def test_a_template_that_staff_mended_is_no_draft(export: Export) -> None:
+    export.set("sms_templates.csv", {"body": "Hi {{ 7*7 }}"}, {"id": "t2", "name": "Other", "body": "{{ 1 }}"})
+    assert export.run().drafts == 2
+    change(SmsTemplate, "t1", body="Hello", problem=None)
+    assert export.run().drafts == 1
+    export.set("sms_templates.csv", {"body": "Hi {{ 7*8 }}"}, {"id": "t2", "name": "Other", "body": "Hello"})
+    assert export.run().drafts == 0  # staff's text stands, and t2 was mended where it came from
+
+
 def test_a_sending_switch_that_the_file_does_not_name_is_left_alone(export: Export) -> None:
     assert export.practice
     del export.practice["sending"]

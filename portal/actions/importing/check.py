@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.actions.importing.appointments import TIME_COLUMNS, find_zones, read_times
 from portal.actions.importing.fields import Json
+from portal.actions.importing.merge import merge
 from portal.actions.importing.problems import Problem, Rejects, Report
 from portal.actions.importing.reading import CsvFile, Record, UnreadableFile
 from portal.actions.importing.scratch import AT_ONCE, Scratch
@@ -19,7 +20,7 @@ from portal.actions.importing.tables import (
     Table,
     find_template_problem,
 )
-from portal.store.imported import find_row_ids
+from portal.store.imported import find_row_ids, list_imported
 from portal.store.patients import parsed_columns
 
 
@@ -98,6 +99,7 @@ class Check:
             for row, business in zip(rows, businesses, strict=True):
                 if business in zones:
                     _read_times(row, zones[str(business)])
+        ids = [str(row.values.get("external_id")) for row in rows]  # taken out as the rows are kept
         if table is PHONE_NUMBERS:
             self._keep_numbers(rows, checked)
         else:
@@ -106,8 +108,8 @@ class Check:
         for row in rows:
             if row.problems:
                 self._reject(table, row, checked)
-            elif table is SMS_TEMPLATES:
-                self._warn_of_draft(row)
+        if table is SMS_TEMPLATES:
+            self._warn_of_drafts({id_: row for id_, row in zip(ids, rows, strict=True) if not row.problems})
 
     def _check_references(self, table: Table, rows: list[_Row]) -> None:
         for filled, target in table.references.items():
@@ -163,12 +165,17 @@ class Check:
         if self._rejects:
             self._rejects.add(table.file, row.record.line, row.problems, row.record.fields)
 
-    def _warn_of_draft(self, row: _Row) -> None:
-        cause = find_template_problem(str(row.values["body"]))
-        if cause:
-            self.drafts += 1
-            cause = f"kept as a draft, and reminders with it are not sent: {cause}"
-            self.report.warning(Problem(SMS_TEMPLATES.file, row.record.line, "body", cause))
+    def _warn_of_drafts(self, rows: dict[str, _Row]) -> None:
+        """Of the text that will stand: staff may have mended it in the portal. `rows`: by the export's id."""
+        stored = list_imported(self._session, SMS_TEMPLATES.model, ["body"], rows)
+        for id_, row in rows.items():
+            body = row.values["body"]
+            if found := stored.get(id_):
+                body = merge(found, found["staff_changed"], {"body": body}).values.get("body", found["body"])
+            if cause := find_template_problem(str(body)):
+                self.drafts += 1
+                cause = f"kept as a draft, and reminders with it are not sent: {cause}"
+                self.report.warning(Problem(SMS_TEMPLATES.file, row.record.line, "body", cause))
 
 
 def _read(table: Table, record: Record) -> _Row:
