@@ -8,6 +8,7 @@ from portal import store
 from portal.actions.patients import NoSuchPatient
 from portal.core.duplicates import Alike, is_similar_name
 from portal.core.numbers import number_to_text
+from portal.core.phrases import plain
 from portal.store.duplicates import Coming, Person, Record, SharedNumber
 from portal.store.imported import is_made_here
 from portal.store.merges import Merged
@@ -148,3 +149,8 @@ def _side(
         tuple(visit for visit in coming if visit.patient_id == patient.id),
         not is_made_here(patient.external_id),
     )
+
+
+def known_as(external_id: str) -> str:
+    """patient number 4711; of a record that staff added, that they did: its number is the portal's own."""
+    return "added in the portal" if is_made_here(external_id) else f"patient number {plain(external_id, 40)}"

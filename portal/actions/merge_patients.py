@@ -12,6 +12,7 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.duplicates import known_as
 from portal.actions.patients import NoSuchPatient
 from portal.actions.stop import stop_messages, stops_of
 from portal.actions.who import Who, note_change
@@ -112,7 +113,7 @@ def merge(
         session.flush()
         store.merges.pass_on(session, gone_id, kept_id, _HANDLED)
         store.merges.leave_a_trace(session, gone_id, kept_id)
-        record = f"{plain(gone.full_name) or 'a patient without a name'}, patient number {plain(gone.external_id)}"
+        record = f"{plain(gone.full_name) or 'a patient without a name'}, {known_as(gone.external_id)}"
         merging.note(contacts.MERGED, "", record, note="")
         session.flush()
 

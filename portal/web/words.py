@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from portal import clock
+from portal.actions.duplicates import known_as
 from portal.core import ahead, phrases
 from portal.core.numbers import as_people_say, country_name
 from portal.core.receipts import cause
@@ -27,6 +28,7 @@ def register(app: Flask) -> None:
         hour=phrases.hour,
         date_heading=ahead.date_heading,
         instant=_instant,
+        known_as=known_as,
         moment=_moment,
         place_of_zone=ahead.place_of_zone,
         lasting=phrases.lasting,

@@ -9,11 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import store
+from portal.actions.duplicates import known_as
 from portal.actions.remind import run_pass
 from portal.core.duplicates import is_similar_name
 from portal.core.numbers import PhoneType
 from portal.core.reminders import Preference
 from portal.core.roles import Role
+from portal.store.imported import made_here_id
 from portal.store.patients import OptOut, OptOutSource
 from tests.builders import MOBILES, PASS_AT, Clinic, a_number, a_patient
 
@@ -172,6 +174,11 @@ def test_two_are_merged_and_the_old_address_leads_on(client: FlaskClient, clinic
     lately = in_one_line(client.get("/tidy-up/duplicates").text)
     assert "Mia Nguyen, patient number g, into Mia Nguyen by Dana Owner, today, 10:05am" in lately
     assert listed(client) == []
+
+
+def test_a_record_that_staff_added_is_known_as_that() -> None:
+    assert known_as("4711") == "patient number 4711"
+    assert known_as(made_here_id()) == "added in the portal"
 
 
 def test_of_an_archived_record_and_an_active_one_the_page_asks_whether_the_patient_has_agreed(
