@@ -162,9 +162,17 @@ def mark_answered(session: Session, patient_id: int, message_ids: Collection[int
 
 
 def unmark_answered(session: Session, patient_id: int, written_at: datetime) -> None:
-    """What a text answered that was written then and is taken back. The practice is locked."""
+    """What a text answered that was written then and is taken back. `read_by` stays: if the text goes after all, it
+    tells what it answers. The practice is locked."""
     for reply in store.inbox.list_read_at(session, patient_id, written_at):
-        _unmark(reply)
+        reply.read_at = None
+
+
+def mark_answered_again(session: Session, patient_id: int, written_at: datetime) -> None:
+    """The text that was written then and taken back goes after all: undoes `unmark_answered`, but for what somebody
+    has marked since. The practice is locked."""
+    for reply in store.inbox.list_opened_again(session, patient_id, written_at):
+        reply.read_at = written_at
 
 
 def _get(session: Session, message_id: int) -> Row:

@@ -11,6 +11,7 @@ from portal import store
 from portal.actions.queue_text import PAUSE, SENT_WITHIN, ToQueue, hours_begin_at, queue_texts, say_wait, say_when
 from portal.actions.recipient import Obstacle, find_recipient, obstacles
 from portal.actions.remind import fingerprint
+from portal.actions.replies import mark_answered_again
 from portal.actions.show_message import NoSuchMessage
 from portal.actions.take_back import may_take_back
 from portal.actions.write import (
@@ -180,6 +181,8 @@ def send_again(practice_id: str, message_id: int, state: str, confirmed: bool, w
             raise CannotGo(_in_the_way(session, one, decision.reasons, text, now))
         to_queue = _to_queue(one, decision, again.goes_at, now)
         queue_texts(session, practice, [to_queue], writer.who, SENT_AGAIN_BY_STAFF, now)
+        if isinstance(one, Text) and entry.message.form_key:  # one to many answers nothing
+            mark_answered_again(session, one.patient_id, entry.message.created_at)
     return message_id
 
 

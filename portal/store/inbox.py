@@ -77,6 +77,13 @@ def list_read_at(session: Session, patient_id: int, at: datetime) -> Sequence[Re
     return session.scalars(read.where(Message.patient_id == patient_id, Reply.read_at == at)).all()
 
 
+def list_opened_again(session: Session, patient_id: int, until: datetime) -> Sequence[Reply]:
+    """The patient's that came until then, and are unread because the text that answered them was taken back."""
+    opened = select(Reply).join(Message, Message.id == Reply.message_id)
+    is_opened = Reply.read_at.is_(None) & Reply.read_by.is_not(None)
+    return session.scalars(opened.where(Message.patient_id == patient_id, is_opened, Reply.at <= until)).all()
+
+
 def find_message_of(session: Session, opt_out_id: int) -> tuple[bool, int | None]:
     """Whether there is such an opt-out, and the id of the message that made it."""
     made = select(OptOut.id, Reply.message_id).join(Reply, Reply.opt_out_id == OptOut.id, isouter=True)

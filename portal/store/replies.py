@@ -28,7 +28,8 @@ class Reply(PracticeOwned, Model):
 
     `number`: where it came from, E.164 or as the provider names it. `at`: when, by the provider's clock.
     `appointment_id`, `revision`: what it answers. `opt_out_id`: the opt-out that it made. `answer_id`: the portal's
-    own answer to it. `read_by`: a name as it was then; the portal's, where nothing was left to do for staff.
+    own answer to it. `read_by`: a name as it was then; the portal's, where nothing was left to do for staff. It stays
+    where the text that answered it was taken back, and `read_at` is empty again.
     """
 
     __tablename__ = "replies"

@@ -7,14 +7,16 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import store
-from portal.actions.replies import look_at_inbox, mark_read
+from portal.actions.replies import look_at_inbox, mark_read, mark_unread
+from portal.actions.resend import send_again
 from portal.actions.take_back import take_back
 from portal.actions.worklist import look_at_worklist
 from portal.actions.write import TextProblem, open_composer
 from portal.store.appointments import Appointment
+from portal.store.worklist import state_of
 from tests.builders import Clinic
 
-from .by_staff import DANA, patient, write
+from .by_staff import DANA, message, patient, write
 from .replies import LATER, comes_in, remind, reply_of
 
 MINUTE = timedelta(minutes=1)
@@ -63,8 +65,24 @@ def test_taken_back_it_answers_nothing(clinic: Clinic) -> None:
     id_ = write(at=LATER, answers=shown())
     assert look_at_inbox(clinic.id, LATER).unread == 0
     take_back(clinic.id, id_, DANA, LATER)
-    assert (reply_of(answered).read_at, reply_of(answered).read_by) == (None, None)
-    assert reply_of(before).read_by == "Dana"
+    assert reply_of(answered).read_at is None
+    assert reply_of(before).read_at == LATER - MINUTE
+
+
+def test_taken_back_and_sent_after_all_it_answers_again(clinic: Clinic) -> None:
+    """Or a colleague would answer a second time; but not what somebody has marked as unread since."""
+    answered, unread_since = comes_in("Where are you?"), comes_in("Is parking free?")
+    id_ = write(at=LATER, answers=shown())
+    came_later = comes_in("Hello?", LATER + MINUTE)
+    for at in (LATER, LATER + MINUTE):  # however often
+        take_back(clinic.id, id_, DANA, at)
+        assert reply_of(answered).read_at is None
+        send_again(clinic.id, id_, state_of(message(id_)), confirmed=False, writer=DANA, now=at)
+        assert (reply_of(answered).read_at, reply_of(answered).read_by) == (LATER, "Dana")
+    take_back(clinic.id, id_, DANA, LATER + MINUTE)
+    mark_unread(clinic.id, unread_since.message_id)
+    send_again(clinic.id, id_, state_of(message(id_)), confirmed=False, writer=DANA, now=LATER + MINUTE)
+    assert [reply_of(one).read_at for one in (answered, unread_since, came_later)] == [LATER, None, None]
 
 
 def test_a_form_that_is_refused_or_comes_twice_answers_nothing(clinic: Clinic) -> None:
