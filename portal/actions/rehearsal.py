@@ -24,11 +24,12 @@ class NoSuchDay(store.NotThere):
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """`due_on`: when its reminders go, or went. `is_played`: no pass will decide on it any more, and it is shown as
-    it was recorded. `is_part`: there are more appointments than were looked at."""
+    it was recorded, if `is_recorded`. `is_part`: there are more appointments than were looked at."""
 
     day: Day
     due_on: date
     is_played: bool
+    is_recorded: bool
     is_part: bool
     businesses: int
 
@@ -57,10 +58,12 @@ def rehearse(practice: Practice, day: date | None, now: datetime) -> Rehearsed:
     stands = [one for one in found[:MOST] if one.message or one.cancelled_at is None or one.cancelled_at > now]
     placed = place(practice, clocks, stands, now)
     due_on = due_date(day, practice.lead_days)
+    is_played = due_on <= today and all(one.pass_at is None for one in placed)
     return Rehearsed(
         _day(day, today, placed),
         due_on,
-        due_on <= today and all(one.pass_at is None for one in placed),
+        is_played,
+        is_played and any(one.reminder.message for one in placed),
         len(found) > MOST,
         len(ids),
     )

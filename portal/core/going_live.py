@@ -92,7 +92,8 @@ def _provider(seen: Readiness) -> Item:
         says = f"The provider refuses our account now ({plain(seen.refused_with, 40)}): what you send would wait."
         return Item(label, State.WARNS, f"{says} Your administrator sees this as an alarm.")
     if seen.is_simulated:
-        return Item(label, State.OK, "A simulator stands in for the provider: no text reaches a phone.")
+        says = "A simulator stands in for the provider: no text reaches a phone."
+        return Item(label, State.WARNS, f"{says} Your administrator connects the provider itself.")
     return Item(label, State.OK, "The account is set up, and the provider has not refused it.")
 
 

@@ -74,7 +74,7 @@ def test_all_is_well() -> None:
     [
         ("Provider", {"can_send": False}, State.BLOCKS, "no account with the provider yet"),
         ("Provider", {"refused_with": "http-401"}, State.WARNS, "refuses our account now (http-401)"),
-        ("Provider", {"is_simulated": True}, State.OK, "no text reaches a phone"),
+        ("Provider", {"is_simulated": True}, State.WARNS, "no text reaches a phone"),
         ("Sender", {"sender": "Clinic", "sender_refused": "The US takes no names."}, State.WARNS, "takes no names"),
         ("Sender", {"sender": "Clinic", "sender_if_registered": True}, State.WARNS, "allowed, if registered"),
         ("Sender", {"sender": "Clinic", "sender_warnings": ("Nobody can reply.",)}, State.OK, "Nobody can reply."),
