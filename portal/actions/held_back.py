@@ -1,4 +1,4 @@
-"""Reminders that a pause has held back, and what becomes of each once sending is on again."""
+"""Reminders and texts that a pause has held back, and what becomes of each once sending is on again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +34,12 @@ class HeldBack:
 def paused_at(practice: Practice) -> datetime:
     """An export may have brought it paused."""
     return practice.sending_changed_at or practice.created_at
+
+
+def count_texts(practice: Practice) -> int:
+    """Those by staff, since the pause began."""
+    with store.reading(practice.id) as session:
+        return store.texts.count_held_back(session, paused_at(practice))
 
 
 def list_held_back(practice: Practice, now: datetime) -> HeldBack:

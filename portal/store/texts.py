@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import ScalarSelect, func, select, text
 from sqlalchemy.orm import Session
 
 from portal.core.numbers import PhoneNumber
+from portal.core.reasons import Reason
 from portal.core.reminders import Facts
 from portal.core.states import Kind, Status
 from portal.core.text import Details
 from portal.store.appointments import Appointment
 from portal.store.broadcasts import is_to_many
 from portal.store.facts import MESSAGE_STATE, MessageState
-from portal.store.messages import Message
+from portal.store.messages import Message, MessageEvent, has_reason
 from portal.store.patients import OptOut, Patient, PhoneRow, list_numbers, list_opt_outs, numbers_of, with_numbers
 from portal.store.practices import OWN_OR_FIRST_ZONE, Business, Practice
 
@@ -202,6 +203,22 @@ def list_waiting(session: Session, patient_id: int, most: int) -> list[tuple[Mes
         .limit(most)
     )
     return [(message, timezone) for message, timezone in rows]
+
+
+def count_held_back(session: Session, since: datetime) -> int:
+    """Texts by staff that were not sent because sending was off, as was decided since then."""
+    found = (
+        select(func.count(Message.id.distinct()))
+        .join(MessageEvent, MessageEvent.message_id == Message.id)
+        .where(
+            Message.status == Status.NOT_SENT,
+            text(f"messages.{has_reason(Reason.SENDING_OFF)}"),
+            Message.kind == Kind.MANUAL,
+            MessageEvent.event == Status.NOT_SENT.value,
+            MessageEvent.at >= since,
+        )
+    )
+    return session.scalar(found) or 0
 
 
 def find_by_form(session: Session, form_key: str) -> Message | None:

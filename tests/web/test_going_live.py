@@ -1,5 +1,6 @@
 """The pages of going live, of its days, and of the pause: what they say, to whom, and in how many queries."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,11 +8,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal import store
+from portal import clock, store
+from portal.actions.queue_text import PAUSE
 from portal.actions.remind import run_pass
 from portal.core.reminders import Sending
 from portal.core.roles import Role
 from portal.store.practices import Practice
+from tests.actions.by_staff import a_line, write
 from tests.builders import PASS_AT, Clinic, a_business, a_practice
 
 from .conftest import sign_in, visitor
@@ -131,6 +134,8 @@ def test_a_day_is_shown_ahead_and_as_it_was_played(
     played = read(client, f"{LIVE}/days?day=2031-05-08")
     assert "Played yesterday: this is what was recorded then." in played
     assert "1 would have been texted" in played and "1 would not" in played
+    empty = read(client, f"{LIVE}/days?day=2031-05-07")
+    assert "Their reminders were due on Tuesday 6 May, and nothing was recorded." in empty
     for day in ("2099-01-01", "x", "2031-02-30"):
         assert client.get(f"{LIVE}/days?day={day}").status_code == 404
 
@@ -173,6 +178,19 @@ def test_what_is_held_back_is_seen_and_goes_in_the_next_hour(app: Flask, client:
     assert the(clinic).sending is Sending.ON
 
 
+def test_texts_by_staff_that_were_held_back_are_shown_and_found_again(client: FlaskClient) -> None:
+    clinic = Clinic()
+    clinic.book("a")
+    write("Please call us.")
+    client.post("/sending/pause", data={"why": ""})
+    with a_line() as line:
+        line.send([1], at=clock.now() + PAUSE)
+    assert "They do not go by themselves: once sending is on again" in read(client, "/sending")
+    client.post("/sending/resume", data={"confirm": "yes"})
+    assert "1 text by staff does not go without you: see To deal with, on Today." in read(client, "/sending")
+    assert "a text of your own" in read(client, "/today/worklist")
+
+
 def test_what_came_too_late_is_for_staff_to_deal_with(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = Clinic()
     clinic.book("a")
@@ -183,6 +201,11 @@ def test_what_came_too_late_is_for_staff_to_deal_with(client: FlaskClient, monke
     client.post("/sending/resume", data={"confirm": "yes"})
     assert "1 reminder came too late for that: see To deal with, on Today." in read(client, "/sending")
     assert "Mia Nguyen" in read(client, "/today/worklist")
+
+
+def test_since_when_it_is_live_is_a_sentence_of_its_own(client: FlaskClient) -> None:
+    Clinic()
+    assert re.search(r"Since [^.]*\. Reminders go at their hours\.", read(client, LIVE))
 
 
 def test_reception_does_not_go_live(app: Flask, clinic: Clinic) -> None:
