@@ -20,6 +20,7 @@ from portal.store.imported import made_here_id
 from portal.store.practices import Business, Practice
 
 LONGEST_NUMBER = 60  # characters
+_FEWEST_DIGITS = 5  # short ones are real: 13 11 14 is called all over Australia
 _DETAILS = (NAME, TIMEZONE, CONTACT_NUMBER)
 _DAY = timedelta(days=1)
 
@@ -169,8 +170,9 @@ def _read(session: Session, typed: Details, but: int | None) -> Details:
     number = plain(typed.contact_number, LONGEST_NUMBER + 1)
     if len(number) > LONGEST_NUMBER:
         raise SettingRefused(f"A contact number has at most {LONGEST_NUMBER} characters.", "contact_number")
-    if number and not any(char.isdecimal() for char in number):
-        raise SettingRefused("A contact number has digits: patients are to call it.", "contact_number")
+    if number and sum(char.isdecimal() for char in number) < _FEWEST_DIGITS:
+        says = f'"{number}" is too short for a phone number: write it as patients are to dial it, or leave it empty.'
+        raise SettingRefused(says, "contact_number")
     return Details(name, timezone, number)
 
 

@@ -64,6 +64,10 @@ def test_a_business_is_added_and_its_reminders_go(clinic: Clinic) -> None:
     assert run_pass("riverside", in_perth, in_perth)
 
 
+def test_a_short_number_that_is_called_all_over_the_country_is_taken(clinic: Clinic) -> None:
+    assert add_business("riverside", Details("South", ZONE, "13 11 14"), **BY_DANA)
+
+
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
@@ -75,6 +79,7 @@ def test_a_business_is_added_and_its_reminders_go(clinic: Clinic) -> None:
         (Details("South", "../../etc/passwd", ""), "timezone"),
         (Details("South", ZONE, "ask at the desk"), "contact_number"),
         (Details("South", ZONE, "1" * 61), "contact_number"),
+        (Details("South", ZONE, "12"), "contact_number"),
     ],
 )
 def test_what_cannot_be_is_refused_beside_its_field(clinic: Clinic, typed: Details, field: str) -> None:
