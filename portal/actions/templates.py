@@ -14,7 +14,7 @@ from portal.actions.businesses import weeks_of
 from portal.actions.who import Who, note_change
 from portal.actions.write import Weighed, weigh_exactly
 from portal.core.phrases import counted, day_and_time, plain
-from portal.core.templates import made_up, problem_with_name, tells_the_treatment
+from portal.core.templates import made_up, problem_with_name, tells_the_treatment, what_it_lacks
 from portal.core.text import PLACEHOLDERS, Details, values
 from portal.core.timing import local
 from portal.core.typed_text import read_text, tidy
@@ -45,13 +45,15 @@ class TemplateProblem(ValueError):
 @dataclass(frozen=True, slots=True)
 class Preview:
     """How a text reads. `text`: filled in, or as typed where it cannot be used; then `problem` says why. `of`: whose
-    appointment shows it, None where it is made up. `gives_away`: what whoever holds the phone learns, or empty."""
+    appointment shows it, None where it is made up. `gives_away`: what whoever holds the phone learns, `lacks`: where
+    the text has a gap; or empty."""
 
     text: str
     weighed: Weighed
     problem: str
     of: Example | None
     gives_away: str
+    lacks: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Editor:
         """What saving a change does, said first; empty where nothing is to come."""
         if self.use is None:
             return ""
+        if self.template and self.template.problem:
+            wait = "waits" if self.use.to_come == 1 else "wait"
+            return f"{counted(self.use.to_come, 'reminder')} in the next 7 days {wait} until it is mended."
         said = [f"{counted(self.use.to_come, 'reminder')} in the next 7 days {_uses(self.use.to_come)} it"]
         if self.use.queued:
             are = "is" if self.use.queued == 1 else "are"
@@ -273,7 +278,8 @@ def _preview(practice: Practice, text: str, problem: str, shown: Shown) -> Previ
         _, problem = read_text(text, PLACEHOLDERS)
     filled = template.fill(values(shown.details)) if template else text
     gives_away = tells_the_treatment(template, [one.name for one in shown.types]) if template else ""
-    return Preview(filled, weigh_exactly(filled, practice.credits), problem, shown.of, gives_away)
+    lacks = what_it_lacks(template, shown.details) if template else ""
+    return Preview(filled, weigh_exactly(filled, practice.credits), problem, shown.of, gives_away, lacks)
 
 
 def _state_of(template: SmsTemplate) -> str:

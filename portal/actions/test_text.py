@@ -13,7 +13,7 @@ from portal.actions.who import Who
 from portal.actions.write import is_form_key, new_text
 from portal.core.again import QUEUED_BY_STAFF
 from portal.core.contacts import check_number
-from portal.core.numbers import PhoneType, parse_number
+from portal.core.numbers import LineKind, PhoneType, as_people_say, parse_number
 from portal.core.reasons import Reason
 from portal.core.reminders import decide
 from portal.core.states import Kind
@@ -42,7 +42,11 @@ def send_test_text(practice_id: str, draft: Draft, number: str, form_key: str, w
         if written := store.texts.find_by_form(session, form_key):
             return written.id
         checked = check_number(PhoneType.MOBILE, number, practice.country, practice.countries)
-        e164 = parse_number(number, practice.country).e164
+        parsed = parse_number(number, practice.country)
+        e164 = parsed.e164
+        if parsed.kind is LineKind.FIXED_LINE:  # nothing is filed here
+            landline = as_people_say(e164 or "", practice.country)
+            raise TemplateProblem("number", f"{landline} is a landline: type a mobile number that you can look at.")
         if not checked.is_well or e164 is None:
             raise TemplateProblem("number", checked.says or "Type a mobile number: yours, or one that you can see.")
         shown = show_example(session, practice, draft, now)

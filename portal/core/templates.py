@@ -47,6 +47,16 @@ def tells_the_treatment(template: Template, type_names: Iterable[str]) -> str:
     return f"{listed(says)}: whoever holds the phone can read what the patient comes for."
 
 
+def what_it_lacks(template: Template, details: Details) -> str:
+    """What nothing is filled in for, although the practice could; empty where nothing lacks."""
+    if "Business.ContactNumber" not in template.placeholders or details.business_contact_number.strip():
+        return ""
+    return (
+        f"{plain(details.business_name)} has no contact number: nothing stands where {{{{Business.ContactNumber}}}} "
+        "is. Add the number under Settings, Businesses."
+    )
+
+
 def _stands_in(name: str, text: str) -> bool:
     """As whole words, in any letter case, however they are spaced."""
     words = name.split()

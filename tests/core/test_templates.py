@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from portal.core.templates import made_up, problem_with_name, tells_the_treatment
+from portal.core.templates import made_up, problem_with_name, tells_the_treatment, what_it_lacks
 from portal.core.text import PLACEHOLDERS, compile_template, values
 
 TYPES = ["Botox", "Dry needling", "C++ (new)", "", "Botox"]
@@ -34,6 +34,20 @@ def test_of_many_only_some_are_named() -> None:
     names = [f"Kind {number}" for number in range(5)]
     said = tells_the_treatment(compile_template(" ".join(names)), names)
     assert said.startswith('"Kind 0", "Kind 1", "Kind 2" and 2 more are written out in it')
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "says"),
+    [
+        ("Call {{Business.ContactNumber}}", " ", "North Clinic has no contact number: nothing stands where"),
+        ("Call {{Business.ContactNumber}}", "13 11 14", ""),
+        ("Hi", "", ""),
+    ],
+)
+def test_a_contact_number_that_lacks_is_told(body: str, number: str, says: str) -> None:
+    details = made_up("Riverside", "North Clinic", number, "", datetime.fromisoformat("2031-05-07T10:00"), "AU")
+    said = what_it_lacks(compile_template(body), details)
+    assert said.startswith(says) and bool(said) == bool(says)
 
 
 def test_a_name_is_one_harmless_line_of_its_own() -> None:

@@ -146,7 +146,7 @@ FIRST = {
     "find-a-patient": ("two phones", "find a patient", "change number"),
     "add-a-patient": ("how do I add a patient", "new patient"),
     "appointments": ("cancel appointment", "reschedule", "move appointment", "book an appointment"),
-    "templates": ("change the template", "edit reminder text", "test text"),
+    "templates": ("change the template", "edit reminder text", "test text", "placeholder"),
     "sign-in": ("forgot password", "phone lost", "log in", "2fa", "second step", "sign out"),
     "staff": ("new receptionist", "invite colleague", "add user", "somebody leaves"),
     "pausing": ("pause", "stop all texts"),

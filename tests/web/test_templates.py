@@ -127,6 +127,7 @@ def test_what_cannot_be_put_back_says_why(client: FlaskClient, clinic: Clinic) -
 def test_a_draft_is_mended(client: FlaskClient, clinic: Clinic) -> None:
     clinic.change(clinic.template, body="Hi {{Patient.Nick}}", problem="{{Patient.Nick}} is not a placeholder")
     assert "It is a draft that cannot be used" in client.get(PAGE).text
+    assert "3 reminders in the next 7 days wait until it is mended." in client.get(PAGE).text
     client.post(PAGE, data={**seen(client), "name": "Short", "text": "Hi {{Patient.FirstName}}"})
     assert template().problem is None
     assert "It is a draft" not in client.get(PAGE).text
@@ -274,7 +275,7 @@ def test_a_test_text_goes_to_oneself(
 
 TESTS_REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "no number": ({"number": ""}, {}, "Type a mobile number"),
-    "a landline": ({"number": "02 5550 1234"}, {}, "is a landline"),
+    "a landline": ({"number": "02 5550 1234"}, {}, "is a landline: type a mobile number that you can look at."),
     "nonsense": ({"number": "abc"}, {}, "is not a phone number"),
     "abroad": ({"number": "+44 7400 123456"}, {}, "this practice sends only to Australia"),
     "no text": ({"text": ""}, {}, "Write the text first."),
