@@ -98,13 +98,15 @@ def add_in(case: Case, type_: str, number: str) -> PhoneRow | None:
     kind, number = checked_number(case.practice, type_, number)
     rows = store.patients.list_all_number_rows(case.session, case.patient.id)
     alike = [row for row in rows if _is_same(row, number, case.practice.country)]
-    there = next((row for row in alike if row.removed_at is None), None)
-    if there is not None:
-        if there.type is kind:
-            return None
-        raise Refused("number", f"{plain(number)} is on file already, as {there.type}: change it there.")
-    if alike:
-        row = alike[-1]
+    there = [row for row in alike if row.removed_at is None]
+    if any(row.type is kind for row in there):
+        return None
+    # The one that was filed so: a number that was Home and Work is put back as it was.
+    removed = sorted((row for row in alike if row.removed_at is not None), key=lambda row: row.type is kind)
+    if there and not any(row.type is kind for row in removed):
+        raise Refused("number", f"{plain(number)} is on file already, as {there[0].type}: change it there.")
+    if removed:
+        row = removed[-1]
         row.removed_at = None
         row.out_of_service = row.out_of_service_at = None  # whoever puts it back says that it works again
     else:

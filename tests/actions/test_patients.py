@@ -187,6 +187,22 @@ def test_another_practices_patient_is_not_there(export: Export, tmp_path: Path) 
             act()
 
 
+def test_a_number_that_was_there_as_two_types_is_put_back_as_it_was(export: Export) -> None:
+    both = [("Home", "02 5550 1234"), ("Work", "02 5550 1234")]
+    export.set("phone_numbers.csv", *({"type": type_, "number": number} for type_, number in both))
+    export.run()
+    assert shown() == both
+    for type_, number in both:
+        row_id = next(row.id for row in numbers_of(mia()) if row.type == type_)
+        patients.remove_number("riverside", mia().id, row_id, **HOW)
+        assert patients.add_number("riverside", mia().id, type_, number, **HOW)
+        assert shown() == both
+        assert not patients.add_number("riverside", mia().id, type_, number, **HOW)  # pressed twice
+    with pytest.raises(Refused, match="is on file already, as Home: change it there"):
+        patients.add_number("riverside", mia().id, "Other", "02 5550 1234", **HOW)
+    assert conflicts(export) == []
+
+
 def test_a_change_on_the_command_line_is_noted_as_such(export: Export) -> None:
     patients.record_opt_out("riverside", mia().id, note="letter", who=COMMAND_LINE, now=NOW)
     with store.reading("riverside") as session:
