@@ -255,6 +255,7 @@ def _save(
         missing += some.values()
         if withdraw_missing:
             cancel_missing(session, practice_id, some.keys(), now)
+            apply.counts[APPOINTMENTS.file].removed += len(some)
     if withdraw_missing:
         apply.fingerprint.add(missing)
     return _Saved(is_new, apply.counts, tuple(apply.conflicts), tuple(missing), fingerprint=str(apply.fingerprint))

@@ -12,8 +12,11 @@ from sqlalchemy.orm import Session
 from portal import store
 from portal.actions.import_conflicts import ShownConflict, find_whose, show_conflicts
 from portal.actions.who import Who
+from portal.core.effects import Act, Next, Text, effect
+from portal.core.timing import has_come, local
 from portal.store.appointments import Appointment
 from portal.store.imports import ImportRun
+from portal.store.messages import Message
 from portal.store.patients import Patient
 from portal.store.uploads import Upload, UploadPart, UploadState
 
@@ -64,12 +67,20 @@ def show_overview(practice_id: str, most: int) -> Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownUpload:
-    """`missing`: future appointments that are no longer in the file, with their patients."""
+class Missing:
+    """A future appointment that is no longer in the file. `reminded`: what the patient had of it, and so must be told
+    where it is cancelled; empty where nobody must be."""
 
+    appointment: Appointment
+    patient: Patient
+    reminded: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownUpload:
     upload: Upload
     conflicts: list[ShownConflict]
-    missing: list[tuple[Appointment, Patient]]
+    missing: list[Missing]
     zone: str | None
 
     @property
@@ -77,7 +88,7 @@ class ShownUpload:
         return self.upload.found or {}
 
 
-def show_upload(practice_id: str, upload_id: int) -> ShownUpload:
+def show_upload(practice_id: str, upload_id: int, now: datetime) -> ShownUpload:
     """Raises NoSuchUpload."""
     with store.reading(practice_id) as session:
         upload = store.uploads.find_upload(session, upload_id)
@@ -88,9 +99,21 @@ def show_upload(practice_id: str, upload_id: int) -> ShownUpload:
         conflicts, ids = found.get("conflicts", [])[:_NAMED], found.get("missing", [])[:_NAMED]
         whose = find_whose(session, conflicts, ids)
         shown = show_conflicts(session, practice, businesses, conflicts, whose)
-    missing = [whose.appointments[id_] for id_ in ids if id_ in whose.appointments]
-    missing.sort(key=lambda one: (one[0].starts_at, one[0].id))
+        rows = [whose.appointments[id_] for id_ in ids if id_ in whose.appointments]
+        reminders = store.messages.list_reminders(session, [one.id for one, _ in rows]) if rows else {}
+    rows.sort(key=lambda row: (row[0].starts_at, row[0].id))
+    missing = [Missing(one, whom, _reminded(one, whom, reminders.get(one.id), now)) for one, whom in rows]
     return ShownUpload(upload, shown, missing, businesses[0].timezone if businesses else None)
+
+
+def _reminded(appointment: Appointment, patient: Patient, message: Message | None, now: datetime) -> str:
+    """As it is said to staff who cancel it themselves."""
+    zone = appointment.timezone
+    sent_at = local(message.sent_at, zone) if message and message.sent_at else None
+    text = Text(message.status, sent_at, 0, False) if message else None
+    coming = Next(None, (), has_come(appointment.starts_at, now))
+    said = effect(Act.CANCELLED, patient.first_name, text, coming, local(now, zone))
+    return said.says[0] if said.must_be_told else ""
 
 
 @dataclass(frozen=True, slots=True)

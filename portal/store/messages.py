@@ -364,6 +364,14 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
     )
 
 
+def list_reminders(session: Session, appointment_ids: Collection[int]) -> dict[int, Message]:
+    """By appointment, as it stands now."""
+    its = and_(Message.appointment_id == Appointment.id, Message.revision == Appointment.revision)
+    found = select(Appointment.id, Message).join(Message, its)
+    wanted = found.where(Appointment.id.in_(appointment_ids), Message.rule == DAY_BEFORE)
+    return dict(session.execute(wanted).all())
+
+
 # --- the full-text index ------------------------------------------------------------------------------------
 
 # When it went, was decided or came: what a page shows, and a search for dates goes by.

@@ -198,7 +198,7 @@ def rejects(upload_id: int) -> Response:
 
 
 def _show(upload_id: int, refused: UploadRefused | None = None) -> str:
-    shown = show_upload(g.practice.id, upload_id)
+    shown = show_upload(g.practice.id, upload_id, clock.now())
     is_fragment = request.headers.get("HX-Request-Type") == "partial"
     is_at_work = shown.upload.state in AT_WORK
     return render_template(

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from portal import store
 from portal.actions.import_practice import import_folder, plan_folder
+from portal.actions.remind import run_pass
 from portal.actions.upload_receive import receive
 from portal.actions.upload_work import work_on
 from portal.actions.uploads import (
@@ -25,11 +26,13 @@ from portal.actions.uploads import (
     show_upload,
 )
 from portal.core.reminders import Preference, Sending
+from portal.core.states import Status
 from portal.store.appointments import Appointment
 from portal.store.imports import ImportRun
+from portal.store.messages import Message
 from portal.store.patients import Patient, PhoneRow
 from portal.store.uploads import UploadPiece, UploadState
-from tests.builders import a_practice
+from tests.builders import PASS_AT, a_practice
 
 from .exports import NOW, Export, Listener, change, everything_stored, find, written_tables
 from .uploads import DANA, PRACTICE, RIVERSIDE, a_zip, agree, import_all, look, upload, work
@@ -152,6 +155,31 @@ def test_missing_appointments_are_cancelled_only_where_that_is_ticked(export: Ex
     assert (find(Appointment, "a1").cancelled_at is not None) is withdraws
 
 
+@pytest.mark.parametrize("status", [Status.DELIVERED, Status.UNKNOWN, Status.QUEUED])
+def test_who_was_reminded_of_a_missing_appointment_is_named(export: Export, status: Status) -> None:
+    """Nothing else tells them that they need not come."""
+    assert run_pass(PRACTICE, PASS_AT, PASS_AT)
+    with store.transaction(PRACTICE) as session:
+        reminder = session.scalars(select(Message)).one()
+        reminder.status, reminder.sent_at = status, PASS_AT if status is Status.DELIVERED else None
+    said = {
+        Status.DELIVERED: "Mia has been reminded of it, today at 10am.",
+        Status.UNKNOWN: "Mia may have been reminded of it: the provider gave no clear answer.",
+        Status.QUEUED: "",
+    }[status]
+    later = PASS_AT + timedelta(minutes=5)
+    export.set("appointments.csv", {"id": "a2", "starts_at": "2031-05-08 11:00", "ends_at": "2031-05-08 11:30"})
+    id_ = upload(a_zip(export.write()), now=later)
+    work(id_, now=later)
+    assert [one.reminded for one in show_upload(PRACTICE, id_, later).missing] == [said]
+    agree(id_, now=later, withdraws_missing=True)
+    done = work(id_, now=later)
+    assert [one.reminded for one in show_upload(PRACTICE, id_, later).missing] == [said]
+    assert (done.found or {})["counts"]["appointments.csv"]["removed"] == 1
+    next_week = later + timedelta(days=7)
+    assert [one.reminded for one in show_upload(PRACTICE, id_, next_week).missing] == [""]
+
+
 def test_bad_rows_are_left_out_only_where_that_is_ticked(export: Export) -> None:
     export.set("patients.csv", {"archived": "perhaps"}, {"id": "p2", "first_name": "=cmd|' /C calc'!A0"})
     export.set("phone_numbers.csv", {}, {"patient_id": "p2", "type": "Telepathy", "number": "=1+1"})
@@ -193,7 +221,7 @@ def test_what_was_agreed_to_no_longer_holds_so_it_is_said_anew(export: Export) -
     done = work(id_)
     assert (done.state, done.is_anew) == (UploadState.IMPORTED, False)
     assert find(Patient, "p1").last_name == "Smith"
-    assert [one.name for one in show_upload(PRACTICE, id_).conflicts] == ["Mia Smith"]
+    assert [one.name for one in show_upload(PRACTICE, id_, NOW).conflicts] == ["Mia Smith"]
 
 
 def test_a_page_that_is_no_longer_what_would_be_done_confirms_nothing(export: Export) -> None:
@@ -271,7 +299,7 @@ def test_after_a_day_the_file_is_gone_and_the_record_stays(export: Export) -> No
     assert forget_old(NOW + timedelta(hours=25)) == 2
     for id_ in (done, left):
         with pytest.raises(NoSuchUpload):
-            show_upload(PRACTICE, id_)
+            show_upload(PRACTICE, id_, NOW)
     assert count(UploadPiece) == 0
     overview = show_overview(PRACTICE, 10)
     assert (overview.open, len(overview.runs)) == (None, 2)
@@ -330,9 +358,10 @@ def test_the_export_of_another_practice_is_refused_in_words(app: Flask, tmp_path
 def test_no_other_practice_sees_it(export: Export) -> None:
     a_practice("northgate")
     id_ = upload(a_zip(export.folder))
-    for see in (show_upload, read_rejects):
-        with pytest.raises(NoSuchUpload):
-            see("northgate", id_)
+    with pytest.raises(NoSuchUpload):
+        show_upload("northgate", id_, NOW)
+    with pytest.raises(NoSuchUpload):
+        read_rejects("northgate", id_)
     with pytest.raises(NoSuchUpload):
         discard("northgate", id_, NOW)
 

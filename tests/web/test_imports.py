@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, select
 
+from portal import store
+from portal.actions.remind import run_pass
 from portal.actions.uploads import MOST_BYTES
 from portal.core.reminders import Preference
 from portal.core.roles import Role
+from portal.core.states import Status
 from portal.store.database import db
+from portal.store.messages import Message
 from portal.store.patients import Patient
 from portal.store.uploads import UploadState
 from tests.actions.exports import Export, change, find
 from tests.actions.uploads import a_zip, a_zip_of, look, upload, work
-from tests.builders import Clinic
+from tests.builders import PASS_AT, Clinic
 
 from .conftest import form_token, sign_in, visitor
 
@@ -111,11 +115,34 @@ def test_appointments_that_are_no_longer_in_the_file_are_named(
     work(1)
     html = client.get(f"{AT}/1").text
     assert re.search(r'href="/patients/\d+">Mia Nguyen</a>, Thursday 8 May 2031, 9:30am</li>', html)
+    assert "text or ring" not in html
     press(client, f"{AT}/1", "discard")
     export.set("appointments.csv")
     send_file(client, a_zip(export.write()))
     work(2)
     assert "By itself it changes nothing: look at what is listed below" in client.get(f"{AT}/2").text
+
+
+def test_whose_cancelled_appointment_was_reminded_of_is_to_be_rung(
+    client: FlaskClient, waiting: list[Any], export: Export
+) -> None:
+    export.run()
+    run_pass("riverside", PASS_AT, PASS_AT)
+    with store.transaction("riverside") as session:
+        for reminder in session.scalars(select(Message)):
+            reminder.status, reminder.sent_at = Status.DELIVERED, PASS_AT
+    export.set("appointments.csv")
+    send_file(client, a_zip(export.write()))
+    work(1)
+    told = "that an appointment is cancelled: text or ring those who have been reminded of it.</p>"
+    html = client.get(f"{AT}/1").text
+    assert told in html and "<strong>Mia has been reminded of it, " in html
+    press(client, f"{AT}/1", "confirm", withdraw="yes")
+    work(1)
+    html = client.get(f"{AT}/1").text
+    assert f"Cancelled; no reminder goes from now on. The portal tells no patient {told}" in html
+    assert "<strong>Mia has been reminded of it, " in html and 'data-label="Gone" class="time">1</td>' in html
+    assert "Appointments: 1 gone" in client.get(AT).text
 
 
 def test_what_switches_sending_on_is_said(client: FlaskClient, waiting: list[Any], export: Export) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 @dataclass(slots=True)
 class Counts:
     """Of one file, its rows: `read` = added + changed + unchanged + rejected. `removed`: numbers that it no
-    longer holds."""
+    longer holds, and appointments where they were cancelled for that."""
 
     read: int = 0
     added: int = 0
