@@ -47,6 +47,7 @@ from portal.web.today import render_worklist, worklist_says
 _TEXT = f"/patients/<int(max={LARGEST_ID}):patient_id>/text"
 _MOST_NAMED = 5
 _LONGEST_KEY = 64
+_WENT = Markup('It went already, or is on its way. <a href="{}">Look at it</a>')
 _GOES_AGAIN = Markup('Done. It goes again {}. <a href="{}">Look at it, or take it back</a>')
 
 pages = Blueprint("texts", __name__)
@@ -156,7 +157,7 @@ def again_from_worklist(message_id: int) -> ResponseReturnValue:
     except (CannotGo, Changed) as refusal:
         if not _went(message_id):
             return render_worklist(f"Not sent: {refusal}"), 422
-        return worklist_says("It went already, or is on its way.")
+        return worklist_says(_WENT.format(url_for("communications.show", message_id=message_id)))
 
 
 @pages.post("/today/worklist/send-again")

@@ -312,7 +312,9 @@ def test_a_second_press_on_the_worklist_is_no_failure(
                 session.get_one(Message, id_).status = status
         answer = client.post(path, data=form)
         assert (answer.status_code, answer.location) == (303, "/today/worklist")
-        assert said in in_one_line(client.get("/today/worklist").text)
+        page = client.get("/today/worklist").text
+        assert said in in_one_line(page)
+        assert f'href="/communications/{id_}">Look at it' in page
     assert enqueued == [id_]
 
 
