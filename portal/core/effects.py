@@ -46,15 +46,22 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`must_be_told`: nothing tells the patient by itself, and somebody should."""
+    """`must_be_told`: nothing tells the patient by itself, and somebody should. `warning`: what may be amiss with the
+    change itself; it may be saved all the same."""
 
     says: tuple[str, ...]
     must_be_told: bool = False
+    warning: str = ""
 
     @property
     def key(self) -> str:
         """By which a form hands over what it showed; nothing can be read from it."""
-        return sha256("\\n".join(self.says).encode()).hexdigest()[:16]
+        return sha256("\\n".join((*self.says, self.warning)).encode()).hexdigest()[:16]
+
+
+def has_one_then(first_name: str) -> str:
+    """The patient may be booked twice by mistake."""
+    return f"{called(first_name)} has an appointment at that time already."
 
 
 def effect(act: Act, first_name: str, text: Text | None, coming: Next, now: datetime) -> Effect:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, literal, select, union_all
+from sqlalchemy import Date, DateTime, Index, Text, UniqueConstraint, literal, or_, select, union_all
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.phrases import full_name
@@ -70,6 +70,18 @@ class Appointment(PracticeOwned, Imported, Model):
 
 def find_appointment(session: Session, external_id: str) -> Appointment | None:
     return session.scalar(select(Appointment).where(Appointment.external_id == external_id))
+
+
+def has_another(session: Session, appointment: Appointment, now: datetime) -> bool:
+    """Whether its patient has another one that begins at the same instant and is not cancelled."""
+    others = select(Appointment.id).where(
+        Appointment.patient_id == appointment.patient_id,
+        Appointment.starts_at == appointment.starts_at,
+        or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
+    )
+    if appointment.id is not None:  # it is there already, at another time
+        others = others.where(Appointment.id != appointment.id)
+    return session.scalar(others.limit(1)) is not None
 
 
 @dataclass(frozen=True, slots=True)

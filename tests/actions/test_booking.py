@@ -120,7 +120,7 @@ def test_within_a_pass_hour_it_goes_within_that_hour(clinic: Clinic) -> None:
 
 
 def test_after_the_days_reminders_somebody_has_to_text(clinic: Clinic) -> None:
-    _, effect = add(clinic, LATE)
+    _, effect = add(clinic, LATE, time="11:00")
     assert effect == Effect(("That day's reminders have gone: text Mia now, once this is saved.",), must_be_told=True)
 
 

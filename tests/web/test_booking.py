@@ -105,6 +105,26 @@ def test_the_form_says_what_it_does_before_it_saves(client: FlaskClient, clinic:
     assert client.get("/appointments/2").status_code == 404
 
 
+def test_that_the_patient_has_one_at_that_time_is_said_and_not_refused(client: FlaskClient, clinic: Clinic) -> None:
+    clinic.book("b", patient={"first_name": "Ben"}, starts="2031-05-08 14:00")
+    at, path, says = (
+        "/appointments/new?patient=1",
+        "/appointments/new",
+        "Mia has an appointment at that time already.",
+    )
+    for time, is_said in (("09:30", True), ("14:00", False)):
+        page = send(client, path, at, filled(clinic, patient=1, time=time, do="check"))
+        assert (says in page.text) is is_said
+        answer = save(client, path, filled(clinic, patient=1, time=time), at)
+        assert answer.status_code == 303
+    moved = "/appointments/1/move"
+    for time, is_said in (("14:00", True), ("15:00", False)):
+        page = send(client, moved, moved, filled(clinic, time=time, do="check"))
+        assert (says in page.text) is is_said
+    clinic.change(appointment(4), cancelled_at=PASS_AT)
+    assert says not in send(client, moved, moved, filled(clinic, time="14:00", do="check")).text
+
+
 def test_what_a_form_says_anew_after_it_was_saved_is_refused_once_and_then_added(
     client: FlaskClient, clinic: Clinic
 ) -> None:
