@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\+?[\d\s().\-/]+")
 _DATE = re.compile(r"\d{1,2}/\d{1,2}(/\d{2,4})?|\d{4}-\d\d-\d\d")
 _WORDS = re.compile(r"\w+")
 # Letters that no decomposition opens.
-_PLAIN_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
+_PLAIN_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def test_a_number_may_be_a_messages_own(typed: str, id_: int | None) -> None:
     [
         ("Straße Ünal ÆSIR", "strasse unal aesir"),
         ("Đỗ Ñandú Çelik", "do nandu celik"),
+        ("Yılmaz YILMAZ İnci", "yilmaz yilmaz inci"),
         ("𝐀da ﬁn Ⅳ", "ada fin iv"),
         ("ЁЛКА", "елка"),
     ],

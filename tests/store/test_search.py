@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from portal import store
 from portal.actions.browse_log import Asked, browse
 from portal.actions.remind import run_pass
+from portal.core.patient_search import parse
 from portal.core.states import Direction, Kind, Status
 from portal.store import search
 from portal.store.database import db
@@ -60,6 +61,30 @@ def test_an_upgrade_files_as_writing_does(app: Flask) -> None:
     flask_migrate.downgrade(revision="0004")
     flask_migrate.upgrade()
     assert index() == written
+
+
+def test_an_upgrade_files_a_dotless_i_as_a_plain_one(app: Flask) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Elif", "last_name": "Yılmaz"})
+    run_pass(clinic.id, PASS_AT, PASS_AT)
+    written = index()
+    flask_migrate.downgrade(revision="0022")
+    with db.engine.begin() as connection:  # as it was filed then
+        connection.execute(text("UPDATE patients SET searched = 'yılmaz elif'"))
+        words = "words" if connection.dialect.name == "sqlite" else "CAST(words AS text)"
+        old = f"replace({words}, 'yilmaz', 'yılmaz')"
+        cast = old if connection.dialect.name == "sqlite" else f"CAST({old} AS tsvector)"
+        connection.execute(text(f"UPDATE message_words SET words = {cast}"))
+    assert found("riverside", "yilmaz") == []
+    flask_migrate.upgrade()
+    assert index() == written
+    query = parse("yilmaz", "AU", PASS_AT.date())
+    assert query
+    with store.reading("riverside") as session:
+        assert (
+            len(store.name_index.find_by_name(session, "riverside", query.words, 9, store.name_index.ABOVE_ALL)) == 1
+        )
+    assert found("riverside", "yilmaz") == found("riverside", "Yılmaz") == ["Elif Yılmaz"]
 
 
 def test_filing_anew_leaves_the_index_as_it_is(app: Flask) -> None:
