@@ -13,6 +13,8 @@ _LONGEST = 100  # of what is typed
 _LONGEST_NAME = 200  # of what is kept of a name: an index takes no more than 2,700 bytes
 _SHORTEST_NUMBER = 3  # digits; fewer would be the end of too many
 
+_SHORTEST_JOINED = 4  # letters of a name that is typed without its apostrophe, as ODea
+
 _WORDS = re.compile(r"\w+")
 _NUMBER = re.compile(r"\+?[\d\s().\-/]+")
 _ISO = re.compile(r"(\d{4})[-./ ](\d{1,2})[-./ ](\d{1,2})")
@@ -48,6 +50,11 @@ def parse(typed: str, country: str, today: date) -> Query | None:
 def words_of(text: str) -> tuple[str, ...]:
     """In small letters, without accents."""
     return tuple(_WORDS.findall(fold(text)))
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """As a word that was typed may be kept: O'Brien is two words, and often typed as one."""
+    return (word, f"{word[0]} {word[1:]}") if len(word) >= _SHORTEST_JOINED and word.isalpha() else (word,)
 
 
 def searched_name(first_name: str, last_name: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import DDL, Table, event, text
 from sqlalchemy.orm import Session
 
+from portal.core.patient_search import spellings
+
 INDEX: Mapping[str, tuple[str, ...]] = {
     "sqlite": (
         """
@@ -61,8 +63,8 @@ ABOVE_ALL = 2**63 - 1
 
 
 def find_by_name(session: Session, practice_id: str, words: Sequence[str], most: int, before: int) -> list[int]:
-    """The row ids of patients whose names hold, for each of `words` (folded), a word that begins so: the newest
-    first, of those below `before`. It takes the longer, the more match."""
+    """The row ids of patients whose names hold, for each of `words` (folded), a word that begins so, or one of its
+    `spellings` does: the newest first, of those below `before`. It takes the longer, the more match."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     values = {
         "wanted": _fts5(practice_id, words) if is_sqlite else _tsquery(words),
@@ -77,11 +79,12 @@ def find_by_name(session: Session, practice_id: str, words: Sequence[str], most:
 
 def _fts5(practice_id: str, words: Sequence[str]) -> str:
     """With the practice's id among what is looked for: another's many rows are not walked through one by one."""
-    begin = " AND ".join(f'"{word}"*' for word in words)
+    begin = " AND ".join("(" + " OR ".join(f'"{one}"*' for one in spellings(word)) + ")" for word in words)
     quoted = practice_id.replace('"', " ")
     has_words = any(char.isascii() and char.isalnum() for char in quoted)
     return f"searched : ({begin})" + (f' AND practice_id : "{quoted}"' if has_words else "")
 
 
 def _tsquery(words: Sequence[str]) -> str:
-    return " & ".join(f"'{word}':*" for word in words)
+    either = [[one.replace(" ", "' & '") for one in spellings(word)] for word in words]
+    return " & ".join("(" + " | ".join(f"('{one}':*)" for one in ones) + ")" for ones in either)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Select, and_, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
-from portal.core.patient_search import Query
+from portal.core.patient_search import Query, spellings
 from portal.core.phrases import full_name
 from portal.core.reminders import Preference
 from portal.store.merges import Merge
@@ -131,7 +131,8 @@ def _find_at_hand(session: Session, query: Query, most: int, before: int) -> set
         latest = select(Patient.id, name).where(Patient.id < before).order_by(Patient.id.desc()).limit(_LATEST)
         there = latest.subquery("latest")
         place = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
-        wanted.append(select(there.c.id).where(*[place(there.c.name, f" {word}") > 0 for word in query.words]))
+        begins = [or_(*(place(there.c.name, f" {one}") > 0 for one in spellings(word))) for word in query.words]
+        wanted.append(select(there.c.id).where(*begins))
     parts = []
     for statement in wanted:
         # Each on its own, and `+ 0`: so that each goes by its index, not through all patients from the newest.

@@ -87,6 +87,18 @@ def test_an_upgrade_files_a_dotless_i_as_a_plain_one(app: Flask) -> None:
     assert found("riverside", "yilmaz") == found("riverside", "Yılmaz") == ["Elif Yılmaz"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "named"), [("obrien", ["a"]), ("obri conor", ["a"]), ("brien", ["a", "b"]), ("odorant", [])]
+)
+def test_a_name_is_found_without_its_apostrophe(app: Flask, typed: str, named: list[str]) -> None:
+    clinic = Clinic()
+    clinic.book("a", patient={"first_name": "Conor", "last_name": "O'Brien"})
+    clinic.book("b", patient={"first_name": "Otto", "last_name": "Briend"})  # whose O is a name of its own
+    with store.reading(clinic.id) as session:
+        ids = store.name_index.find_by_name(session, clinic.id, typed.split(), 9, store.name_index.ABOVE_ALL)
+        assert sorted(session.get_one(Patient, id_).external_id for id_ in ids) == named
+
+
 def test_filing_anew_leaves_the_index_as_it_is(app: Flask) -> None:
     clinic = Clinic()
     clinic.book("a")
