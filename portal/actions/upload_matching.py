@@ -20,7 +20,7 @@ from portal.actions.importing.reading import CsvFile, UnreadableFile
 from portal.actions.upload_list import Misread, Understood, problems_of, understand
 from portal.actions.uploads import NoSuchUpload, UploadRefused, begin, get_locked
 from portal.actions.who import Who
-from portal.core.lists import SEPARATORS, Matching, matching_from
+from portal.core.lists import SEPARATORS, Matching, matching_from, usual_columns
 from portal.core.timing import UnknownZone, zone
 from portal.core.zones import zones_to_offer
 from portal.store.uploads import ListMatching, Upload, UploadKind, UploadPart, UploadState
@@ -150,8 +150,8 @@ def _find_problem(matching: Matching) -> tuple[str, str] | None:
 
 
 def _guess(session: Session, practice_id: str, path: Path) -> Matching:
-    """Its separator and encoding, and the practice's own zone, all of which staff see and change; never how it writes
-    dates, nor one of its country's several zones."""
+    """Its separator and encoding, the columns that are called as what they hold, the only business and the practice's
+    own zone, all of which staff see and change; never how it writes dates, nor one of its country's several zones."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(path.read_bytes())
         encoding = "utf-8"
@@ -161,7 +161,11 @@ def _guess(session: Session, practice_id: str, path: Path) -> Matching:
     practice, businesses = store.practices.get_with_businesses(session, practice_id)
     here, _ = zones_to_offer(practice.country)
     own = businesses[0].timezone if businesses else here[0] if len(here) == 1 else ""
-    return Matching(separator=max(SEPARATORS, key=lambda one: first.count(one.encode())), encoding=encoding, zone=own)
+    separator = max(SEPARATORS, key=lambda one: first.count(one.encode()))
+    matching = Matching(separator=separator, encoding=encoding, zone=own)
+    columns = usual_columns(_headings(path, matching)[0])
+    is_only_one = len(businesses) == 1 and "business" not in columns
+    return replace(matching, columns=columns, same={"business": businesses[0].name} if is_only_one else {})
 
 
 def _remember(session: Session, headings: str, matching: Matching, who: Who, now: datetime) -> None:

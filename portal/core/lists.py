@@ -1,8 +1,8 @@
 """A list of appointments with their patients, as another program wrote it: what its columns hold, and how its dates,
-times and names are read. Staff say it once; nothing is guessed."""
+times and names are read. Staff say it once. Nothing is guessed but what a heading says by itself, which they see."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -52,6 +52,22 @@ FIELDS = {
     "type": "Appointment type",
     "status": "Whether it is cancelled",
 }
+_USUAL = {
+    "date": "date",
+    "time": "start",
+    "start time": "start",
+    "end time": "end",
+    "patient": "name",
+    "first name": "first_name",
+    "last name": "last_name",
+    "mobile": "mobile",
+    "mobile number": "mobile",
+    "email": "email",
+    "date of birth": "birth_date",
+    "business": "business",
+    "practitioner": "practitioner",
+    "appointment type": "type",
+}
 PLACES = ("business", "practitioner", "type")  # may be the same for all rows
 
 
@@ -98,6 +114,17 @@ class Matching:
             if used.count(heading) > 1 and name not in ("date", "start", "end"):
                 return name, "This column is chosen twice."
         return None
+
+
+def usual_columns(headings: Iterable[str]) -> dict[str, str]:
+    """Field to heading, in lower case, where a heading is called as what it holds."""
+    columns: dict[str, str] = {}
+    for heading in map(str.casefold, headings):
+        if heading in _USUAL:
+            columns.setdefault(_USUAL[heading], heading)
+    if {"first_name", "last_name"} & columns.keys():
+        columns.pop("name", None)  # beside these it is hardly the name once more
+    return columns
 
 
 def matching_from(stored: Mapping[str, Any]) -> Matching:

@@ -19,7 +19,7 @@ from portal.store.appointments import Appointment
 from portal.store.patients import Patient, PhoneRow
 from portal.store.practices import Business, Practitioner
 from portal.store.uploads import Upload, UploadState
-from tests.builders import Clinic, a_practice
+from tests.builders import Clinic, a_business, a_practice
 
 from .exports import NOW, change, find, numbers_of
 from .uploads import DANA, PRACTICE, a_zip_of, agree, look, upload, work
@@ -119,6 +119,17 @@ def test_matched_once_shown_as_understood_and_imported(clinic: Clinic) -> None:
     assert (mia.date_of_birth, [one.number for one in numbers_of(mia)]) == (date(1980, 5, 4), ["0491 570 006"])
     assert south.timezone == "Australia/Perth"
     assert types["Massage"].reminder_template_id == clinic.template.id
+
+
+def test_what_is_called_as_what_it_holds_is_chosen_already(clinic: Clinic) -> None:
+    id_ = upload(b"DATE,Time,Patient,Mobile,Room\n8/5/2031,9:30,Mia Nguyen,0491 570 006,2\n", "list.csv")
+    matching = show_matching(PRACTICE, id_).matching
+    assert matching.columns == {"date": "date", "start": "time", "name": "patient", "mobile": "mobile"}
+    assert (matching.same, matching.dates) == ({"business": "North Clinic"}, None)
+    discard(PRACTICE, id_, NOW)
+    with store.transaction(PRACTICE) as session:
+        a_business(session, external_id="2", name="South Clinic")
+    assert show_matching(PRACTICE, upload(a_list(*ROWS), "list.csv")).matching.same == {}
 
 
 def test_the_second_list_with_these_headings_is_matched_already_and_the_same_changes_nothing(clinic: Clinic) -> None:

@@ -16,6 +16,7 @@ from portal.core.lists import (
     read_moment,
     split_name,
     split_title,
+    usual_columns,
 )
 
 DAY, MONTH, YEAR = DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST, DateOrder.YEAR_FIRST
@@ -137,6 +138,15 @@ def test_names() -> None:
     assert split_title("Dr. Helen Marsh") == ("Dr.", "Helen", "Marsh")
     assert split_title("Helen Marsh") == ("", "Helen", "Marsh")
     assert folded("DR. Helen  marsh") == folded("Dr Helen Marsh")
+
+
+def test_headings_that_say_by_themselves_what_they_hold() -> None:
+    assert usual_columns(["Date", "Start time", "Time", "Phone", "Mobile"]) == {
+        "date": "date",
+        "start": "start time",
+        "mobile": "mobile",
+    }
+    assert usual_columns(["Patient", "Last name"]) == {"last_name": "last name"}
 
 
 COMPLETE = Matching(
