@@ -23,6 +23,7 @@ _NO_TEXT = (
     "This is neither a zip file nor a CSV file. Choose the export folder as a zip, or a list of appointments "
     "saved as CSV."
 )
+_PDF = "This is a PDF, which cannot be read as a list. Have your software save the list as CSV, and upload that."
 _UTF16 = "The file is written in UTF-16. Save it as “CSV UTF-8”, and upload it again."
 _NO_ROWS = "It holds no appointments: only its first line is there, which names the columns."
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"  # how an .xls file begins
@@ -76,6 +77,8 @@ def _look_at_list(beginning: bytes) -> None:
         raise UploadRefused(_UTF16)
     if beginning.startswith(_OLD_WORKBOOK):
         raise UploadRefused(WORKBOOK)
+    if beginning.startswith(b"%PDF"):
+        raise UploadRefused(_PDF)
     if not _is_text(beginning):
         raise UploadRefused(_NO_TEXT)
     lines = [line for line in beginning.splitlines() if line.strip()]

@@ -137,4 +137,6 @@ def _nothing_in(names: Iterable[str]) -> str:
         return WORKBOOK
     if any(name.lower().endswith(".zip") for name in names):
         return "The zip file holds another zip file: unpack it, and upload the inner one."
-    return f"The zip file holds no export: none of {', '.join(FILES)} is in it, nor in a folder at its top."
+    says = f"The zip file holds no export: none of {', '.join(FILES)} is in it, nor in a folder at its top."
+    is_list = any(name.lower().endswith(".csv") and name.rpartition("/")[2].lower() not in FILES for name in names)
+    return f"{says} One list of appointments is uploaded as it is, as CSV, not zipped." if is_list else says

@@ -93,7 +93,11 @@ ZIPS: dict[str, tuple[bytes, str]] = {
     "has a hole": (GOOD[:35] + b"\0" * 20 + GOOD[55:], "damaged"),
     "is empty": (packed(lambda _: None), "holds no export"),
     "holds something else": (packed(lambda a: a.writestr("holiday.jpg", b"x")), "holds no export"),
-    "lies too deep": (packed(lambda a: a.writestr("a/b/patients.csv", HEADER)), "holds no export"),
+    "holds a list": (
+        packed(lambda a: a.writestr("May/list.csv", HEADER)),
+        "is uploaded as it is, as CSV, not zipped",
+    ),
+    "lies too deep": (packed(lambda a: a.writestr("a/b/patients.csv", HEADER)), "in a folder at its top.$"),
     "holds two exports": (
         packed(lambda a: [a.writestr(f"{name}.csv", HEADER) for name in ("a/patients", "b/appointments")] and None),
         "more than one folder",

@@ -177,6 +177,7 @@ def test_it_is_discarded(client: FlaskClient, waiting: list[Any], export: Export
         ("Termin;Kundin\r\n1;Mia\r\n".encode("utf-16"), "written in UTF-16. Save it as “CSV UTF-8”"),
         (a_zip_of(**{"[Content_Types].xml": "", "xl/workbook.xml": ""}), "This is a workbook, not a list."),
         (b"\xd0\xcf\x11\xe0 and so on", "This is a workbook, not a list."),
+        (b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\n", "This is a PDF, which cannot be read as a list."),
         ("\ufeffid,Name,body\n1,a,b\n".encode(), "This is sms_templates.csv of an export folder, alone."),
         (bytes(range(256)) * 50, "neither a zip file nor a CSV file"),
         (b"PK\x03\x04 and nothing else", "damaged or incomplete"),
@@ -293,6 +294,15 @@ def test_a_lists_columns_are_matched_and_its_first_rows_shown(client: FlaskClien
 
     html = client.get(send_file(client, LIST.encode(), "list.csv").location).text
     assert "Its columns are matched." in html
+
+
+def test_rows_that_are_all_wrong_are_not_called_right(client: FlaskClient, waiting: list[Any]) -> None:
+    page = send_file(client, LIST.replace("9:30", "later").encode(), "list.csv").location
+    press(client, page, "columns", **COLUMNS)
+    html = client.get(page).text
+    assert "None of its first rows can be read." in html and "That is right" not in html
+    assert '<details id="columns" class="recorded" open>' in html
+    assert press(client, page, "check").status_code == 303  # further down there may be better ones
 
 
 def test_the_columns_are_matched_otherwise_until_it_is_confirmed(client: FlaskClient, waiting: list[Any]) -> None:
