@@ -56,7 +56,7 @@ def test_every_step_is_accessible_and_fits(open_page: Open, width: str, scheme: 
     picture(page, "to-many-whom", width, scheme)
     page.get_by_role("region", name="Everybody with").get_by_role("button", name="Write the text").click()
     page.get_by_label("Begin from a template").select_option(label="Running late")
-    page.get_by_role("button", name="Use this template").click()
+    page.get_by_role("button", name="Begin from it").click()
     text = page.get_by_label("Your text")
     expect(text).to_have_value(re.compile("^Hello {{Patient.FirstName}}"))
     page.wait_for_load_state()  # its scripts, too, are there

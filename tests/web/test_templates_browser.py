@@ -129,7 +129,7 @@ def test_without_scripts(open_page: Open, clinic: Clinic, width: str) -> None:
     page.locator("#write-2").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("For Dry needling")
     page.get_by_label("Its name").fill("For needles")
-    page.get_by_role("button", name="Use this template").click()
+    page.get_by_role("button", name="Begin from it").click()
     expect(page.get_by_label("What the reminder says")).to_have_value(re.compile("^Hi {{Patient.FirstName}}"))
     expect(page.locator("#placeholders code").first).to_have_text("{{Patient.FirstName}}")
     page.get_by_label("What the reminder says").fill(HOSTILE)
