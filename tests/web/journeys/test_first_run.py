@@ -95,7 +95,7 @@ def test_from_nothing_to_the_first_text(
             page.goto("/")
             sign_in(page)
             expect(page.locator("#plan")).to_contain_text(
-                f"Reminders last ran today at 10am Sydney time: {len(texts)} texted"
+                f"Reminders last ran today at 10am Sydney time: {len(texts)} handed over for sending"
             )
             visit.step("after-the-pass")
             page.get_by_role("link", name="Communications", exact=True).click()
