@@ -1,6 +1,6 @@
 """Staff add an appointment."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ from portal.actions.foresee import foresee
 from portal.actions.move import slot_of
 from portal.actions.who import Who, note_change
 from portal.core.appointment_changes import ADDED, time_in_words
-from portal.core.effects import Act, Effect, has_one_then
+from portal.core.effects import Act, Effect
 from portal.store.appointments import Appointment, Choices
 from portal.store.changes import Subject
 from portal.store.imported import made_here_id
@@ -80,6 +80,4 @@ def _foresee(session: Session, made: Made, now: datetime) -> tuple[Appointment, 
     effect = foresee(
         session, Act.ADDED, parts.practice, made.business, reminder, None, parts.opt_outs, parts.template, now
     )
-    if store.appointments.has_another(session, appointment, now):
-        effect = replace(effect, warning=has_one_then(reminder.facts.details.patient_first_name))
     return appointment, effect

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal import store
 from portal.actions.diagnose import find_due_day
 from portal.actions.recipient import context_now
 from portal.actions.remind import decide_in_turn
-from portal.core.effects import Act, Effect, Next, Text, effect
+from portal.core.effects import Act, Effect, Next, Text, effect, has_one_then
 from portal.core.reminders import cost, decide
 from portal.core.states import RETRIED_BY_PASS, Status
 from portal.core.timing import has_come, local
@@ -18,6 +19,8 @@ from portal.store.facts import Reminder
 from portal.store.messages import Message
 from portal.store.patients import OptOut
 from portal.store.practices import Business, Practice, SmsTemplate
+
+_SET_A_TIME = (Act.ADDED, Act.MOVED)
 
 
 def foresee(
@@ -35,14 +38,25 @@ def foresee(
     cannot be used. `message`: the reminder's row before it. `opt_outs`: that hold for the patient or one of the
     patient's numbers."""
     zone = business.timezone
-    text = None
-    if message is not None:
-        sent_at = local(message.sent_at, zone) if message.sent_at else None
-        # What was in doubt before is in doubt again, and stays paid.
-        charged = 0 if message.was_in_doubt else message.charged
-        text = Text(message.status, sent_at, charged, message.written_by is not None)
+    text = text_of(message, zone)
     coming = _next(session, practice, business, reminder, text, opt_outs, template, now)
-    return effect(act, reminder.facts.details.patient_first_name, text, coming, local(now, zone))
+    name = reminder.facts.details.patient_first_name
+    said = effect(act, name, text, coming, local(now, zone))
+    if act in _SET_A_TIME and store.appointments.has_another(
+        session, reminder.patient_id, reminder.starts_at, reminder.appointment_id, now
+    ):
+        return replace(said, warning=has_one_then(name))
+    return said
+
+
+def text_of(message: Message | None, zone: str) -> Text | None:
+    """A reminder as the words take it, by the clocks there."""
+    if message is None:
+        return None
+    sent_at = local(message.sent_at, zone) if message.sent_at else None
+    # What was in doubt before is in doubt again, and stays paid.
+    charged = 0 if message.was_in_doubt else message.charged
+    return Text(message.status, sent_at, charged, message.written_by is not None)
 
 
 def _next(
@@ -81,10 +95,8 @@ def _context(
     """What the words say of the patient and the practice."""
     facts = reminder.facts
     return replace(
-        context_now(practice, facts, opt_outs, reminder.timezone, now),
+        context_now(practice, facts, opt_outs, template, reminder.timezone, now),
         business=facts.details.business_name,
-        template=template.name if template else "",
-        template_problem=(template.problem or "") if template else "",
         preference=facts.preference,
         default_preference=practice.default_preference,
         credits_needed=cost(facts),

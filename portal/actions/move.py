@@ -1,6 +1,6 @@
 """Staff move an appointment to another time or business, or change its practitioner or type."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from portal.actions.foresee import foresee
 from portal.actions.stop import withdraw
 from portal.actions.who import Who, note_change
 from portal.core.appointment_changes import BUSINESS, PRACTITIONER, TIME, TYPE, time_in_words
-from portal.core.effects import Act, Effect, has_one_then
+from portal.core.effects import Act, Effect
 from portal.core.moves import Slot, is_move, revised
 from portal.core.phrases import full_name
 from portal.core.timing import has_come, instants
@@ -142,8 +142,6 @@ def _plan(session: Session, practice_id: str, found: Found, asked: Asked, now: d
     effect = foresee(
         session, act, parts.practice, made.business, reminder, found.message, parts.opt_outs, parts.template, now
     )
-    if is_moved and store.appointments.has_another(session, after, now):
-        effect = replace(effect, warning=has_one_then(reminder.facts.details.patient_first_name))
     return _Plan(found, made, changed, act, effect)
 
 

@@ -21,7 +21,7 @@ from portal.store.appointments import Appointment
 from portal.store.changes import CREDITS, SENDING, Key, Subject
 from portal.store.facts import Found
 from portal.store.patients import OptOut, Patient
-from portal.store.practices import Business, Practice
+from portal.store.practices import Business, Practice, SmsTemplate
 from portal.store.texts import Person
 
 
@@ -131,11 +131,9 @@ def context_of(session: Session, recipient: Recipient, needed: int | None, now: 
     }
     last = store.changes.list_last(session, list(changed))
     return replace(
-        context_now(practice, facts, recipient.opt_outs, zone, now),
+        context_now(practice, facts, recipient.opt_outs, visit.template if visit else None, zone, now),
         patient_id=str(patient.id),
         appointment_id=str(visit.appointment.id) if visit else "",
-        template=visit.template.name if visit and visit.template else "",
-        template_problem=(visit.template.problem or "") if visit and visit.template else "",
         credits_needed=needed,
         changes={
             reason: as_changed(change, zone)
@@ -146,14 +144,24 @@ def context_of(session: Session, recipient: Recipient, needed: int | None, now: 
     )
 
 
-def context_now(practice: Practice, facts: Facts, opt_outs: Iterable[OptOut], zone: str, now: datetime) -> Context:
-    """What the facts say of the patient and the practice, without who set it so."""
+def context_now(
+    practice: Practice,
+    facts: Facts,
+    opt_outs: Iterable[OptOut],
+    template: SmsTemplate | None,
+    zone: str,
+    now: datetime,
+) -> Context:
+    """What the facts say of the patient and the practice, without who set it so. `template`: the reminder's, also a
+    draft that cannot be used."""
     to = number_to_text(facts.numbers, facts.countries)
     opt_out = next((one for one in opt_outs if one.e164 in (None, to)), None)
     return Context(
         today=local(now, zone).date(),
         first_name=facts.details.patient_first_name,
         appointment_type=facts.details.appointment_type_name,
+        template=template.name if template else "",
+        template_problem=(template.problem or "") if template else "",
         sending=practice.sending,
         sending_changed=local(practice.sending_changed_at, zone) if practice.sending_changed_at else None,
         sender=practice.sender,

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal import store
+from portal.actions.foresee import text_of
 from portal.actions.import_conflicts import ShownConflict, find_whose, show_conflicts
 from portal.actions.who import Who
-from portal.core.effects import Act, Next, Text, effect
+from portal.core.effects import Act, Next, effect
 from portal.core.timing import has_come, local
 from portal.store.appointments import Appointment
 from portal.store.imports import ImportRun
@@ -109,10 +110,8 @@ def show_upload(practice_id: str, upload_id: int, now: datetime) -> ShownUpload:
 def _reminded(appointment: Appointment, patient: Patient, message: Message | None, now: datetime) -> str:
     """As it is said to staff who cancel it themselves."""
     zone = appointment.timezone
-    sent_at = local(message.sent_at, zone) if message and message.sent_at else None
-    text = Text(message.status, sent_at, 0, False) if message else None
     coming = Next(None, (), has_come(appointment.starts_at, now))
-    said = effect(Act.CANCELLED, patient.first_name, text, coming, local(now, zone))
+    said = effect(Act.CANCELLED, patient.first_name, text_of(message, zone), coming, local(now, zone))
     return said.says[0] if said.must_be_told else ""
 
 

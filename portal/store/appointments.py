@@ -72,15 +72,16 @@ def find_appointment(session: Session, external_id: str) -> Appointment | None:
     return session.scalar(select(Appointment).where(Appointment.external_id == external_id))
 
 
-def has_another(session: Session, appointment: Appointment, now: datetime) -> bool:
-    """Whether its patient has another one that begins at the same instant and is not cancelled."""
+def has_another(session: Session, patient_id: int, starts_at: datetime, but: int | None, now: datetime) -> bool:
+    """Whether the patient has an appointment that begins at that instant and is not cancelled. `but`: the row id of
+    the one that is asked about, where it is there already."""
     others = select(Appointment.id).where(
-        Appointment.patient_id == appointment.patient_id,
-        Appointment.starts_at == appointment.starts_at,
+        Appointment.patient_id == patient_id,
+        Appointment.starts_at == starts_at,
         or_(Appointment.cancelled_at.is_(None), Appointment.cancelled_at > now),
     )
-    if appointment.id is not None:  # it is there already, at another time
-        others = others.where(Appointment.id != appointment.id)
+    if but is not None:
+        others = others.where(Appointment.id != but)
     return session.scalar(others.limit(1)) is not None
 
 

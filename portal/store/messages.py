@@ -366,10 +366,8 @@ def find_reminder(session: Session, appointment_id: int, revision: int) -> Messa
 
 def list_reminders(session: Session, appointment_ids: Collection[int]) -> dict[int, Message]:
     """By appointment, as it stands now."""
-    its = and_(Message.appointment_id == Appointment.id, Message.revision == Appointment.revision)
-    found = select(Appointment.id, Message).join(Message, its)
-    wanted = found.where(Appointment.id.in_(appointment_ids), Message.rule == DAY_BEFORE)
-    return dict(session.execute(wanted).all())
+    found = select(Appointment.id, Message).join(Message, is_its_reminder)
+    return dict(session.execute(found.where(Appointment.id.in_(appointment_ids))).all())
 
 
 # --- the full-text index ------------------------------------------------------------------------------------
